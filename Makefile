@@ -1,0 +1,53 @@
+# The developer's index. `make benchmark` and `make test` do all their own set-up in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help benchmark speed test test-slow format clean
+
+help:  ## List what there is to make
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+benchmark: $(VENV)/.run-installed  ## The main job: every dispatcher in every scenario, with intervals, beside theory
+	@$(BIN)/python -m eval benchmark
+
+speed: $(VENV)/.run-installed  ## Steps per second and memory, as ratios to CartPole-v1
+	@$(BIN)/python -m eval speed
+
+test: $(VENV)/.dev-installed  ## Format, lint, types, tests
+	@echo "== Format check"; $(BIN)/ruff format --check .
+	@echo "== Lint"; $(BIN)/ruff check .
+	@echo "== Types"; $(BIN)/mypy
+	@echo "== Tests, and the examples in README and docstrings"; $(BIN)/python -m pytest -n auto -m "not slow"
+
+test-slow: $(VENV)/.dev-installed  ## The tests that take minutes
+	@$(BIN)/python -m pytest -n auto -m slow
+
+format: $(VENV)/.dev-installed  ## Format the code and mend what the linter can
+	@$(BIN)/ruff check --fix .; $(BIN)/ruff format .
+
+clean:  ## Remove the virtual environment and all caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo "Python 3.10 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo missing)." \
+	       "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "== Creating the virtual environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "The virtual environment could not be created: is the venv module installed (python3-venv)?"; exit 1; }
+
+$(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "== Installing what the benchmark needs (about a minute, once)"
+	@$(PIP) install --quiet --progress-bar on -c constraints.txt -e ".[solar,eval]" || { $(call install-failed); }
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "== Installing what the tests need (one or two minutes, once)"
+	@$(PIP) install --quiet --progress-bar on -c constraints.txt -e ".[dev]" || { $(call install-failed); }
+	@touch $@ $(VENV)/.run-installed
+
+define install-failed
+echo "The installation failed (pip's message stands above). Without a network, make the packages of constraints.txt reachable for pip first."; exit 1
+endef

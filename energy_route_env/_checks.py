@@ -1,0 +1,56 @@
+"""How this package refuses bad input: one sentence with the field, its value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Collection, Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+def require(ok: bool, field: str, value: Any, allowed: str) -> None:
+    """Raise a ValueError naming field, value and what is allowed, unless `ok`."""
+    if not ok:
+        raise ValueError(f"{field} is {value!r}, but it must be {allowed}.")
+
+
+def require_real(
+    field: str, value: Any, low: float = -math.inf, high: float = math.inf, *, above: bool = False
+) -> None:
+    """Require a finite number in [low, high], or in (low, high] with `above`; an infinite `high` stays excluded."""
+    bounds = [f"above {low}" if above else f"at least {low}"] * math.isfinite(low)
+    bounds += [f"at most {high}"] * math.isfinite(high)
+    allowed = " ".join(["a finite number", " and ".join(bounds)]).strip()
+    number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and math.isfinite(value)
+    require(number and (low < value if above else low <= value) and value <= high, field, value, allowed)
+
+
+def require_whole(field: str, value: Any, low: int) -> None:
+    """Require an integer of at least `low`."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    require(whole and value >= low, field, value, f"a whole number, {low} or more")
+
+
+def require_flag(field: str, value: Any) -> None:
+    """Require True or False."""
+    require(isinstance(value, (bool, np.bool_)), field, value, "True or False")
+
+
+def require_array(field: str, value: np.ndarray, ok: np.ndarray, allowed: str) -> None:
+    """Require `ok` everywhere; the message shows the first entry that is not."""
+    if not ok.all():
+        at = int(np.flatnonzero(~ok)[0])
+        raise ValueError(f"{field}[{at}] is {value[at].item()!r}, but it must be {allowed}.")
+
+
+def require_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Require every name to be known; the message gives the nearest valid one."""
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.0)
+            raise ValueError(
+                f"{kind} {name!r} is unknown; the nearest valid one is {near[0]!r}. Valid: {', '.join(sorted(known))}."
+            )

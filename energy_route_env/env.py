@@ -1,0 +1,174 @@
+"""`EnergyRoute-v0`, a single environment."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Discrete
+from numpy.typing import NDArray
+
+from energy_route_env._checks import require, require_known
+from energy_route_env.batch import Batch, Outcome
+from energy_route_env.decision import FEATURES, Decision, observation_space
+from energy_route_env.dynamics import Floats
+from energy_route_env.scenarios import Scenario, make_scenario
+
+Observation = NDArray[np.float32]
+
+
+class EnergyRouteEnv(gym.Env[Observation, np.int64]):
+    """Route reasoning tasks to models, on renewable, stored and uncertain power.
+
+    ## Description
+    In slots t = 0 ... T-1 a harvest and Poisson tasks of random difficulty arrive. One step routes one task to one
+    model of the pool, or, where the scenario has deferrable tasks, lets the backlog wait for this slot. A dispatch
+    draws its energy from what is left of the slot's harvest, then from the battery, then from the auxiliary supply
+    (the grid). At the slot's end the unused harvest is stored. Source: arXiv 2601.00823, Sections II, IV and
+    Appendix B; batteries with limits, deferrable tasks and uncertain difficulty go beyond it.
+
+    ## Action Space
+    `Discrete(n_models)`, or `Discrete(n_models + 1)` where tasks can wait: k < n_models sends the task at hand to
+    model k, n_models defers. Deferring a task that is due sends it to the model of lowest expected energy instead, and
+    `info["forced"]` says so; `info["action_mask"]` tells beforehand.
+
+    ## Observation Space
+    A float32 `Box` of 9 features, named by `feature_names`:
+
+    | Num | Feature    | Min | Max | Meaning                                                                       |
+    |-----|------------|-----|-----|-------------------------------------------------------------------------------|
+    | 0   | battery    | 0   | 1   | B / capacity; if unlimited B / (B + sigma sqrt(T))                            |
+    | 1   | harvest    | 0   | 1   | H / (H + mean H), H what is left of this slot's harvest                       |
+    | 2   | difficulty | -2  | 2   | observed difficulty: -1 the scenario's hardest, 1 its easiest, clipped        |
+    | 3   | slack      | 0   | 1   | s / (s + deadline), s the slots that the task may still wait                  |
+    | 4   | backlog    | 0   | 1   | n / (n + mean tasks arriving in a deadline), n those that may wait            |
+    | 5   | due        | 0   | 1   | n / (n + arrival rate), n the tasks due in this slot (rate at least 1)        |
+    | 6   | time_left  | 0   | 1   | 1 - t / T; always 1 if `continuing`                                           |
+    | 7   | day_sine   | -1  | 1   | sine of the time of day, episodes start at midnight                           |
+    | 8   | day_cosine | -1  | 1   | its cosine                                                                    |
+
+    ## Rewards
+    -(auxiliary energy drawn by this step), in joules.
+
+    ## Starting State
+    The battery holds `initial_battery_j` (0 by default); the first decision is in the slot of the first task. All
+    randomness of the episode is drawn at reset into a `Trace`; `reset(options={"trace": trace})` runs a given one.
+
+    ## Episode End
+    After slot T-1 the remaining backlog runs at the models of lowest expected energy and the episode is `terminated`
+    (`truncated` if `continuing`). An episode in which no task arrives ends with its first step. The last `info` holds
+    the whole `balance`: initial + harvested + auxiliary = consumed + stored + spilled + lost.
+
+    ## Information
+    `energy_j`, `auxiliary_j` and `model` (-1: deferred) of the step, `slot` in which it was decided, `forced`;
+    `battery_j` and `harvest_left_j` afterwards; `action_mask` of the next decision.
+
+    ## Arguments
+    `gym.make("EnergyRoute-v0", scenario="paper", **overrides)`: a scenario's name or value, and any of its fields.
+
+    >>> import gymnasium as gym
+    >>> env = gym.make("energy_route_env:EnergyRoute-v0", scenario="uncertain", horizon_slots=500)
+    >>> observation, info = env.reset(seed=0)
+    >>> observation, reward, terminated, truncated, info = env.step(0)
+
+    ## Version History
+    * v0: initial version
+
+    Raises:
+        ValueError: if the scenario, a field or a value is not valid.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012  (declared by the base class)
+    feature_names = tuple(FEATURES)
+
+    def __init__(self, scenario: str | Scenario = "paper", render_mode: None = None, **overrides: Any) -> None:
+        """Build the environment of a scenario."""
+        require(render_mode is None, "render_mode", render_mode, "None: this version does not render")
+        self.render_mode = render_mode
+        self.scenario = make_scenario(scenario, **overrides)
+        self.observation_space = observation_space()
+        self.action_space = Discrete(self.scenario.n_actions)
+        self._n_actions = self.scenario.n_actions
+        self._batch = Batch(self.scenario, 1, Floats)
+        self._masks = list(action_masks(self.scenario, np.array([False, True])))
+        self._over = True
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode, drawn from the environment's generator or given as `options["trace"]`."""
+        super().reset(seed=seed)
+        require_known("reset option", options or {}, ("trace",))
+        trace = (options or {}).get("trace")
+        if trace is None:
+            trace = self.scenario.draw(self.np_random)
+        else:
+            self._batch.check_trace(trace)
+        self._batch.load([trace])
+        self._over = False
+        start = Outcome(0.0, 0.0, -1, False, self._batch.queue.slot, False)
+        return self._batch.observation(), self._info(start)
+
+    def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Route the task at hand.
+
+        Raises:
+            ValueError: if the action is not one of the action space.
+            ResetNeeded: if the episode has not begun or is over.
+        """
+        if self._over:
+            raise ResetNeeded("No episode is under way: call reset() before step().")
+        outcome = self._batch.step(self._valid(action))
+        info = self._info(outcome)
+        ended = self._over = outcome.ended
+        if ended:
+            info["balance"] = self._batch.balance()
+        continuing = self.scenario.continuing
+        return (
+            self._batch.observation(),
+            0.0 - outcome.auxiliary_j,
+            ended and not continuing,
+            ended and continuing,
+            info,
+        )
+
+    def _valid(self, action: Any) -> int:
+        try:
+            index = operator.index(action)
+        except TypeError:
+            index = -1
+        if not 0 <= index < self._n_actions:
+            require(False, "action", action, f"a whole number from 0 to {self._n_actions - 1}")
+        return index
+
+    def _info(self, outcome: Outcome) -> dict[str, Any]:
+        store = self._batch.store
+        return {
+            "energy_j": outcome.energy_j,
+            "auxiliary_j": outcome.auxiliary_j,
+            "model": outcome.model,
+            "slot": outcome.slot,
+            "forced": outcome.forced,
+            "battery_j": store.battery_j,
+            "harvest_left_j": store.harvest_left_j,
+            "action_mask": self._masks[self._batch.queue.due > 0].copy(),
+        }
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which actions are carried out as they are, shape (n_actions,), by the convention of sb3-contrib."""
+        return self._masks[self._batch.queue.due > 0].astype(bool)
+
+    def decision(self, privileged: bool = False) -> Decision:
+        """The decision at hand, as dispatchers see it (n = 1)."""
+        return self._batch.decision(privileged)
+
+
+def action_masks(scenario: Scenario, is_due: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """1 for each action that is carried out as it is, shape (n, n_actions); what is due cannot be deferred."""
+    masks = np.ones((len(is_due), scenario.n_actions), np.int8)
+    if scenario.can_wait:
+        masks[:, -1] = ~is_due
+    return masks

@@ -1,0 +1,161 @@
+"""From parameters and difficulty to tokens, joules and seconds (the paper's Section IV and Appendix B).
+
+*The paper* is Ellis-Mohr, Hartman and Varshney, "Energy-Aware Routing to Large Reasoning Models",
+arXiv 2601.00823. All functions take arrays that broadcast against each other and return float64 arrays in SI
+units. A difficulty is measured in units of pretraining loss: **a smaller one is harder**.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from energy_route_env._checks import require, require_real
+
+FloatArray = NDArray[np.float64]
+BudgetMethod = Literal["normal", "exact"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalingLaws:
+    """Every published parameter of the laws, with its source.
+
+    Raises:
+        ValueError: if a parameter is not positive and finite, or `failure_probability` is not below 1.
+    """
+
+    irreducible_loss: float = 1.69
+    """L_irr, Hoffmann et al. 2022."""
+    loss_coefficient: float = 406.4
+    """A of Hoffmann et al. 2022; on the compute-optimal frontier it becomes A (1 + alpha / beta)."""
+    loss_exponent: float = 0.34
+    """alpha of Hoffmann et al. 2022, the paper's gamma."""
+    data_exponent: float = 0.28
+    """beta of Hoffmann et al. 2022."""
+    skill_slope: float = 5.0
+    """b, the steepness of skill success in the gap between loss and difficulty (the paper's Appendix B)."""
+    skills: float = 50.0
+    """m, the number of skills that a task needs (the paper's Appendix B)."""
+    failure_probability: float = 0.1
+    """epsilon, the probability that the budget does not suffice (the paper's Appendix B)."""
+    tokens_per_attempt: float = 20.0
+    """omega, tokens per skill attempt (the paper's Appendix B)."""
+    n_layers: float = 48.0
+    """Layers, for every model size (the paper's Appendix B)."""
+    attention_width: float = 2048.0
+    """d_attn, for every model size (the paper's Appendix B)."""
+    joules_per_param: float = 1e-11
+    """E_mem, the energy of reading one parameter once (the paper's Appendix B)."""
+    joules_per_flop: float = 1e-12
+    """E_comp (the paper's Appendix B)."""
+    params_per_second: float = 5e12
+    """BW, memory bandwidth (the paper's Appendix B)."""
+    flops_per_second: float = 2e13
+    """TP, compute throughput (the paper's Appendix B)."""
+    batch_size: float = 1.0
+    """Requests that share one reading of the parameters (the paper's Appendix B)."""
+
+    def __post_init__(self) -> None:
+        """Check that every parameter is positive and finite."""
+        for field in fields(self):
+            require_real(field.name, getattr(self, field.name), 0.0, above=True)
+        require(self.failure_probability < 1, "failure_probability", self.failure_probability, "below 1")
+
+    @property
+    def frontier_coefficient(self) -> float:
+        """Gamma = A (1 + alpha / beta), about 900: the loss coefficient where compute is spent optimally."""
+        return self.loss_coefficient * (1 + self.loss_exponent / self.data_exponent)
+
+
+PUBLISHED = ScalingLaws()
+
+
+def pretraining_loss(n_params: ArrayLike, laws: ScalingLaws = PUBLISHED) -> FloatArray:
+    """Pretraining loss L(N) = L_irr + Gamma N^-gamma of a compute-optimal model with N parameters."""
+    return np.asarray(
+        laws.irreducible_loss + laws.frontier_coefficient * np.asarray(n_params, float) ** -laws.loss_exponent
+    )
+
+
+def skill_success(n_params: ArrayLike, difficulty: ArrayLike, laws: ScalingLaws = PUBLISHED) -> FloatArray:
+    """Probability p(N, l) = 1 / (1 + exp(b (L(N) - l))) that one skill attempt succeeds."""
+    gap = pretraining_loss(n_params, laws) - np.asarray(difficulty, float)
+    return np.asarray(1 / (1 + np.exp(laws.skill_slope * gap)))
+
+
+def attempt_budget(success: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED) -> FloatArray:
+    """Attempts K after which m skills have succeeded with probability 1 - epsilon.
+
+    Args:
+        success: probability that one attempt succeeds, in (0, 1].
+        method: "normal" for the paper's normal approximation (a real number), "exact" for the smallest whole K with
+            P(Binomial(K, p) >= m) >= 1 - epsilon.
+        laws: the parameters m and epsilon.
+
+    Raises:
+        ValueError: if the method is neither of the two.
+    """
+    require(method in get_args(BudgetMethod), "method", method, "'normal' or 'exact'")
+    p = np.asarray(success, float)
+    return _normal_budget(p, laws) if method == "normal" else _exact_budget(p, laws)
+
+
+def _normal_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
+    """K = [(z sqrt(1-p) + sqrt(z^2 (1-p) + 4m)) / 2]^2 / p."""
+    z = special.ndtri(1 - laws.failure_probability)
+    failure = 1 - p
+    root = z * np.sqrt(failure) + np.sqrt(z * z * failure + 4 * laws.skills)
+    return np.asarray(root * root / (4 * p))
+
+
+def _exact_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
+    """The quantile of m plus a negative binomial: bisect P(Binomial(K, p) >= m) = I_p(m, K - m + 1) over whole K."""
+    wanted = 1 - laws.failure_probability
+    low = np.broadcast_to(np.ceil(laws.skills) - 1, p.shape).copy()
+    high = np.ceil(2 * _normal_budget(p, laws)) + 2
+    while np.any(high - low > 1):
+        middle = np.floor((low + high) / 2)
+        enough = special.betainc(laws.skills, np.maximum(middle - laws.skills + 1, 1e-9), p) >= wanted
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.asarray(high)
+
+
+def token_budget(
+    n_params: ArrayLike, difficulty: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED
+) -> FloatArray:
+    """Tokens T = omega K that the model is given for a task of this difficulty (oracle stopping)."""
+    return laws.tokens_per_attempt * attempt_budget(skill_success(n_params, difficulty, laws), method, laws)
+
+
+def _flops(n_params: FloatArray, tokens: FloatArray, laws: ScalingLaws) -> FloatArray:
+    """F = 2 N T + n_layers d_attn T^2 (Kaplan et al. 2020, plus attention that grows with the context)."""
+    return np.asarray(2 * n_params * tokens + laws.n_layers * laws.attention_width * tokens * tokens)
+
+
+def inference_energy(
+    n_params: ArrayLike, difficulty: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED
+) -> FloatArray:
+    """Energy of one task in joules: e = E_mem N T / batch + E_comp F.
+
+    Example:
+        >>> inference_energy([1e9, 1e10], 1.7).round(2)
+        array([1037.89,  956.92])
+    """
+    params = np.asarray(n_params, float)
+    tokens = token_budget(params, difficulty, method, laws)
+    reading = laws.joules_per_param * params * tokens / laws.batch_size
+    return np.asarray(reading + laws.joules_per_flop * _flops(params, tokens, laws))
+
+
+def inference_latency(
+    n_params: ArrayLike, difficulty: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED
+) -> FloatArray:
+    """Latency of one task in seconds: tau = N T / (BW batch) + F / TP."""
+    params = np.asarray(n_params, float)
+    tokens = token_budget(params, difficulty, method, laws)
+    reading = params * tokens / (laws.params_per_second * laws.batch_size)
+    return np.asarray(reading + _flops(params, tokens, laws) / laws.flops_per_second)

@@ -1,0 +1,240 @@
+"""`EnergyRoute-v0`, n environments stepped as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Discrete
+from gymnasium.utils.seeding import np_random
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from energy_route_env._checks import require, require_known, require_whole
+from energy_route_env.batch import Batch, Outcome
+from energy_route_env.decision import FEATURES, Decision, observation_space
+from energy_route_env.env import action_masks
+from energy_route_env.scenarios import Scenario, make_scenario
+from energy_route_env.traces import Trace
+
+Step = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
+
+
+class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
+    """n environments `EnergyRoute-v0` in one, equal bit for bit to n single ones (see `EnergyRouteEnv`).
+
+    Environment i has a generator of its own, seeded `seed + i`. Returned arrays are never changed afterwards.
+
+    Args:
+        num_envs: how many.
+        scenario: a scenario's name or value.
+        autoreset_mode: when an environment whose episode has ended is reset: `NEXT_STEP` (the next step resets it and
+            ignores its action), `SAME_STEP` (at once; the last observation and info are in `info["final_obs"]` and
+            `info["final_info"]`) or `DISABLED` (by `reset(options={"reset_mask": mask})`).
+        render_mode: None.
+        overrides: any field of the scenario.
+
+    Raises:
+        ValueError: if an argument is not valid.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> envs = gym.make_vec("energy_route_env:EnergyRoute-v0", num_envs=3, autoreset_mode="SameStep")
+        >>> envs.reset(seed=0)[0].shape
+        (3, 9)
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012  (declared by the base class)
+    feature_names = tuple(FEATURES)
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: str | Scenario = "paper",
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        render_mode: None = None,
+        **overrides: Any,
+    ) -> None:
+        """Build the environments of a scenario."""
+        require_whole("num_envs", num_envs, 1)
+        require(render_mode is None, "render_mode", render_mode, "None: this version does not render")
+        modes = [mode.value for mode in AutoresetMode]
+        value = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
+        require(value in modes, "autoreset_mode", autoreset_mode, f"one of {modes}")
+        self.num_envs, self.render_mode = num_envs, render_mode
+        self.autoreset_mode = AutoresetMode(value)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        self.scenario = make_scenario(scenario, **overrides)
+        self.single_observation_space = observation_space()
+        self.single_action_space = Discrete(self.scenario.n_actions)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._batch = Batch(self.scenario, num_envs)
+        self._rngs: list[np.random.Generator | None] = [None] * num_envs
+        self._everywhere = np.ones(num_envs, bool)
+        self._everywhere.flags.writeable = False
+        self._started = False
+        self._over = np.zeros(num_envs, bool)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Start an episode in every environment.
+
+        Args:
+            seed: environment i is seeded `seed + i`, or `seed[i]`; without, the generators go on.
+            options: `trace`, a Trace for all or one for each; `reset_mask`, a bool array (n,) of those to reset.
+        """
+        options = options or {}
+        require_known("reset option", options, ("trace", "reset_mask"))
+        rows = self._rows_to_reset(options.get("reset_mask"))
+        self._seed(seed, rows)
+        self._batch.load(self._traces(options.get("trace"), rows), rows if len(rows) < self.num_envs else None)
+        self._over = self._over.copy()
+        self._over[rows] = False
+        self._started = True
+        return self._batch.observation(), self._started_info(rows)
+
+    def step(self, actions: NDArray[np.int64]) -> Step:
+        """Route the task at hand in every environment.
+
+        Raises:
+            ValueError: if `actions` is not an integer array (n,) of valid actions.
+            ResetNeeded: if no episode has begun, or one is over and `autoreset_mode` is DISABLED.
+        """
+        if not self._started:
+            raise ResetNeeded("No episode is under way: call reset() before step().")
+        stale, mode = self._over, self.autoreset_mode
+        if mode is AutoresetMode.DISABLED and stale.any():
+            raise ResetNeeded(f"Episodes are over in environments {np.flatnonzero(stale).tolist()}: reset them first.")
+        outcome = self._batch.step(self._valid(actions))
+        reward = 0.0 - outcome.auxiliary_j
+        ended = self._over = outcome.ended & ~stale
+        final: dict[str, Any] = {}
+        if mode is AutoresetMode.SAME_STEP:
+            final = self._final(outcome, ended) if ended.any() else final
+            outcome = self._restart(outcome, ended)
+        else:
+            final = _masked({"balance": self._batch.balance()}, ended) if ended.any() else final
+            outcome = self._restart(outcome, stale) if mode is AutoresetMode.NEXT_STEP else outcome
+        info = _masked(self._info(outcome), self._everywhere) | final
+        nowhere = np.zeros(self.num_envs, bool)
+        ends = (nowhere, ended.copy()) if self.scenario.continuing else (ended.copy(), nowhere)
+        return self._batch.observation(), reward, *ends, info
+
+    def decision(self, privileged: bool = False) -> Decision:
+        """The decisions at hand, as dispatchers see them."""
+        return self._batch.decision(privileged)
+
+    def _valid(self, actions: Any) -> NDArray[np.int64]:
+        array, n_actions = np.asarray(actions), self.scenario.n_actions
+        if array.dtype.kind not in "iu" or array.shape != (self.num_envs,):
+            found = f"an array of {array.dtype} and shape {array.shape}"
+            raise ValueError(f"actions is {found}, but it must be one of integers and shape ({self.num_envs},).")
+        if array.min() < 0 or array.max() >= n_actions:
+            bad = array[(array < 0) | (array >= n_actions)]
+            require(False, "actions (one of them)", int(bad[0]), f"a whole number from 0 to {n_actions - 1}")
+        return array
+
+    def _restart(self, outcome: Outcome, which: NDArray[np.bool_]) -> Outcome:
+        """Start new episodes in the given environments; the step did nothing there, as far as its info tells."""
+        if not which.any():
+            return outcome
+        rows = np.flatnonzero(which)
+        self._batch.load([self.scenario.draw(self._rng(row)) for row in rows.tolist()], rows)
+        return Outcome(
+            np.where(which, 0.0, outcome.energy_j),
+            np.where(which, 0.0, outcome.auxiliary_j),
+            np.where(which, -1, outcome.model),
+            outcome.forced & ~which,
+            np.where(which, self._batch.queue.slot, outcome.slot),
+            outcome.ended,
+        )
+
+    def _final(self, outcome: Outcome, ended: NDArray[np.bool_]) -> dict[str, Any]:
+        """The last observation and info of the episodes that have just ended, in Gymnasium's layout."""
+        observation = self._batch.observation()
+        last = np.full(self.num_envs, None, dtype=object)
+        for row in np.flatnonzero(ended).tolist():
+            last[row] = observation[row].copy()
+        info = _masked(self._info(outcome) | {"balance": self._batch.balance()}, ended)
+        return {"final_obs": last, "_final_obs": ended.copy(), "final_info": info, "_final_info": ended.copy()}
+
+    def _info(self, outcome: Outcome) -> dict[str, Any]:
+        store = self._batch.store
+        return {
+            "energy_j": outcome.energy_j,
+            "auxiliary_j": outcome.auxiliary_j,
+            "model": outcome.model,
+            "slot": outcome.slot,
+            "forced": outcome.forced,
+            "battery_j": store.battery_j.copy(),
+            "harvest_left_j": store.harvest_left_j.copy(),
+            "action_mask": action_masks(self.scenario, self._batch.queue.due > 0),
+        }
+
+    def _started_info(self, rows: NDArray[np.intp]) -> dict[str, Any]:
+        zero = np.zeros(self.num_envs)
+        forced = np.zeros(self.num_envs, bool)
+        start = Outcome(zero, zero, np.full(self.num_envs, -1), forced, self._batch.queue.slot.copy(), forced)
+        mask = forced.copy()
+        mask[rows] = True
+        return _masked(self._info(start), mask)
+
+    def _rows_to_reset(self, mask: Any) -> NDArray[np.intp]:
+        """The rows of a reset mask, all without one."""
+        if mask is None:
+            return np.arange(self.num_envs)
+        array = np.asarray(mask)
+        require(array.dtype == bool, "options['reset_mask'].dtype", str(array.dtype), "bool")
+        require(array.shape == (self.num_envs,), "options['reset_mask'].shape", array.shape, f"({self.num_envs},)")
+        require(bool(array.any()), "options['reset_mask']", array, "True somewhere")
+        require(self._started or bool(array.all()), "options['reset_mask']", array, "all True at the first reset")
+        return np.flatnonzero(array)
+
+    def _seed(self, seed: int | Sequence[int | None] | None, rows: NDArray[np.intp]) -> None:
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, (int, np.integer)) else seed
+        if seeds is None:
+            return
+        require(len(seeds) == self.num_envs, "len(seed)", len(seeds), f"{self.num_envs}, one for each environment")
+        for row in rows.tolist():
+            if (value := seeds[row]) is not None:
+                self._rngs[row] = np_random(value)[0]
+
+    def _rng(self, row: int) -> np.random.Generator:
+        """The environment's generator; made from the system's entropy where none was seeded."""
+        rng = self._rngs[row]
+        if rng is None:
+            rng = self._rngs[row] = np_random()[0]
+        return rng
+
+    def _traces(self, given: Any, rows: NDArray[np.intp]) -> list[Trace]:
+        """The given trace or traces for these rows, or drawn ones."""
+        if given is None:
+            return [self.scenario.draw(self._rng(row)) for row in rows.tolist()]
+        traces = [given] * self.num_envs if isinstance(given, Trace) else list(given)
+        require(
+            len(traces) == self.num_envs, "len(options['trace'])", len(traces), f"{self.num_envs} or a single Trace"
+        )
+        for trace in traces:
+            self._batch.check_trace(trace)
+        return [traces[row] for row in rows.tolist()]
+
+
+def _masked(values: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """Gymnasium's layout of vector infos: zero where the mask is False, and the mask beside each entry."""
+    info: dict[str, Any] = {}
+    everywhere = bool(mask.all())
+    for key, value in values.items():
+        if isinstance(value, dict):
+            info[key] = _masked(value, mask)
+        elif everywhere:
+            info[key] = value
+        else:
+            info[key] = np.zeros_like(value)
+            info[key][mask] = value[mask]
+        info[f"_{key}"] = mask
+    return info

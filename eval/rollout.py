@@ -1,0 +1,140 @@
+"""Any dispatcher on any scenario, on traces that depend on the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents import Dispatcher
+from energy_route_env import Scenario, Trace
+from energy_route_env._checks import require, require_whole
+from energy_route_env.batch import BALANCE, Batch
+
+FloatArray = NDArray[np.float64]
+BATCH_SIZE = 1024
+"""Episodes stepped together: large enough to spread the cost of a call, small enough for the processor's cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What a dispatcher did in every episode; energies in joules."""
+
+    checkpoints: NDArray[np.int64]
+    """Slots after which the auxiliary energy was read, shape (checkpoints,)."""
+    auxiliary_j: FloatArray
+    """D at the checkpoints, shape (episodes, checkpoints)."""
+    balance: dict[str, FloatArray]
+    """Whole episodes' balances by the names in `batch.BALANCE`, each of shape (episodes,)."""
+    tasks: NDArray[np.int64]
+    """Tasks of each episode, shape (episodes,)."""
+    latency_s: FloatArray
+    """Mean latency of a query in each episode, shape (episodes,); 0 where no task arrived."""
+
+
+def draw_traces(scenario: Scenario, episodes: Iterable[int], seed: int) -> list[Trace]:
+    """The traces of these episodes: episode i depends on the seed and i, not on how many others are drawn."""
+    return [scenario.draw(np.random.default_rng([seed, episode])) for episode in episodes]
+
+
+def simulate(
+    scenario: Scenario,
+    dispatcher: Dispatcher,
+    episodes: int,
+    seed: int = 0,
+    checkpoints: Sequence[int] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Simulation:
+    """Run a dispatcher through whole episodes.
+
+    Args:
+        scenario: where.
+        dispatcher: who decides.
+        episodes: how many episodes.
+        seed: seed of the traces; every dispatcher meets the same ones.
+        checkpoints: slots after which the auxiliary energy is read, rising, from 1 to the horizon; by default the
+            horizon alone. What the end of the episode draws for a remaining backlog counts in the last slot.
+        progress: called with the number of episodes just finished.
+
+    Raises:
+        ValueError: if an argument is not valid, or the dispatcher answers with something that is no action.
+    """
+    require_whole("episodes", episodes, 1)
+    require_whole("seed", seed, 0)
+    horizon = scenario.horizon_slots
+    slots = np.asarray([horizon] if checkpoints is None else checkpoints)
+    rising = slots.ndim == 1 and len(slots) > 0 and slots.dtype.kind in "iu" and (np.diff(slots) > 0).all()
+    ok = rising and slots[0] >= 1 and slots[-1] <= horizon
+    require(bool(ok), "checkpoints", slots.tolist(), f"rising whole numbers from 1 to the horizon, {horizon}")
+    dispatcher.reset(seed)
+    parts = []
+    for start in range(0, episodes, BATCH_SIZE):
+        numbers = range(start, min(start + BATCH_SIZE, episodes))
+        parts.append(_run(scenario, dispatcher, draw_traces(scenario, numbers, seed), slots))
+        if progress is not None:
+            progress(len(numbers))
+    return Simulation(
+        slots,
+        np.concatenate([part.auxiliary_j for part in parts]),
+        {name: np.concatenate([part.balance[name] for part in parts]) for name in BALANCE},
+        np.concatenate([part.tasks for part in parts]),
+        np.concatenate([part.latency_s for part in parts]),
+    )
+
+
+def run_traces(scenario: Scenario, dispatcher: Dispatcher, traces: Sequence[Trace]) -> Simulation:
+    """Run a dispatcher through given traces, read at the horizon.
+
+    Raises:
+        ValueError: if a trace does not fit the scenario.
+    """
+    batch = Batch(scenario, 1)
+    for trace in traces:
+        batch.check_trace(trace)
+    return _run(scenario, dispatcher, list(traces), np.asarray([scenario.horizon_slots]))
+
+
+def _run(scenario: Scenario, dispatcher: Dispatcher, traces: list[Trace], checkpoints: NDArray[np.int64]) -> Simulation:
+    batch = Batch(scenario, len(traces))
+    batch.load(traces)
+    interval = np.searchsorted(checkpoints, np.arange(scenario.horizon_slots + 1), side="right")
+    drawn = np.zeros((len(checkpoints) + 1) * len(traces))
+    chosen = np.full(len(batch.tables.task_slot), -1)
+    ended = np.zeros(len(traces), bool)
+    while not ended.all():
+        actions = _answer(dispatcher, batch, scenario)
+        at = batch.rows.first_task + batch.queue.task
+        outcome = batch.step(actions)
+        chosen[at] = outcome.model
+        drawn[interval.take(outcome.slot) * len(traces) + np.arange(len(traces))] += outcome.auxiliary_j
+        ended = outcome.ended
+    auxiliary = drawn.reshape(-1, len(traces))[:-1].cumsum(axis=0).T
+    tasks = np.array([trace.n_tasks for trace in traces])
+    return Simulation(checkpoints, auxiliary, batch.balance(), tasks, _latency(scenario, batch, chosen, tasks))
+
+
+def _answer(dispatcher: Dispatcher, batch: Batch, scenario: Scenario) -> NDArray[np.int64]:
+    """The dispatcher's actions, checked."""
+    actions = np.asarray(dispatcher.act(batch.decision(dispatcher.privileged)))
+    name, n = type(dispatcher).__name__, batch.n
+    if actions.shape != (n,) or actions.dtype.kind not in "iu":
+        found = f"an array of {actions.dtype} and shape {actions.shape}"
+        raise ValueError(f"{name}.act returned {found}, but it must be one of integers and shape ({n},).")
+    if actions.min() < 0 or actions.max() >= scenario.n_actions:
+        bad = int(actions[(actions < 0) | (actions >= scenario.n_actions)][0])
+        raise ValueError(f"{name}.act returned {bad}, but actions must be from 0 to {scenario.n_actions - 1}.")
+    return actions
+
+
+def _latency(scenario: Scenario, batch: Batch, chosen: NDArray[np.int64], tasks: NDArray[np.int64]) -> FloatArray:
+    """Mean latency of each episode's queries; a task left to the end ran on its cheapest model."""
+    tables = batch.tables
+    is_task = np.arange(tables.task_stride) < tasks[:, None]
+    latency = scenario.latency_s(tables.difficulty).reshape(*is_task.shape, -1)
+    model = chosen.reshape(is_task.shape)
+    if tables.can_wait:
+        model = np.where(model < 0, tables.cheapest.reshape(is_task.shape), model)
+    taken = np.take_along_axis(latency, np.maximum(model, 0)[..., None], axis=-1)[..., 0]
+    return (taken * is_task).sum(axis=1) / np.maximum(tasks, 1)

@@ -1,0 +1,1 @@
+"""Makes learned dispatchers."""
