@@ -120,7 +120,9 @@ class Batch:
         ops, rows, before = self.ops, self.rows, self.queue
         model, dispatches, defers, forced = self._resolve(action)
         at = (rows.first_task + before.task) * self.n_models + model
-        energy = dispatches * ops.read(self.tables.energy_j, at)
+        energy = ops.read(self.tables.energy_j, at)
+        if self.tables.can_wait:
+            energy = dispatches * energy
         store, auxiliary = draw(ops, self.battery, self.store, energy)
         self.queue, closes = advance(ops, self.tables, rows, before, dispatches, defers)
         self.store = self._close(rows, store, closes, self.queue.slot)
@@ -170,17 +172,23 @@ class Batch:
         return self._encode(self.store, self.queue, self._read_task(self.tables.observed_difficulty), self._slack())
 
     def _encode(self, store: Store, queue: Queue, observed: Real, slack: Whole) -> NDArray[np.float32]:
+        waiting = queue.waiting if self.tables.can_wait else 0.0
         features = self.encoder.features(
-            self.ops, store.battery_j, store.harvest_left_j, observed, slack, queue.waiting, queue.due, queue.slot
+            self.ops, store.battery_j, store.harvest_left_j, observed, slack, waiting, queue.due, queue.slot
         )
-        return np.array(features, np.float32).T
+        if self.ops is Floats:
+            return np.array(features, np.float32)
+        observation = np.empty((len(features), self.n), np.float32)
+        for row, feature in zip(observation, features, strict=True):
+            row[:] = feature
+        return observation.T
 
     def _read_task(self, table: NDArray[Any]) -> Any:
         return self.ops.read(table, self.rows.first_task + self.queue.task)
 
     def _slack(self) -> Whole:
         if not self.tables.can_wait:
-            return 0 * self.queue.due
+            return 0.0
         return (self._read_task(self.tables.due_slot) - self.queue.slot) * (self.queue.due == 0)
 
     def decision(self, privileged: bool = False) -> Decision:
@@ -195,7 +203,7 @@ class Batch:
             battery_j=array(store.battery_j),
             harvest_left_j=array(store.harvest_left_j),
             observed_difficulty=array(observed),
-            slack_slots=array(slack),
+            slack_slots=array(slack + 0 * queue.due),
             backlog=array(queue.waiting),
             due=array(queue.due),
             slots_left=array(self.scenario.horizon_slots - queue.slot),

@@ -166,7 +166,7 @@ class Scenario:
         """The nearest level if they are evenly spaced, as in the paper, without a search; else some level."""
         low, high, last = self._levels[0], self._levels[-1], len(self._levels) - 1
         nearest = (wanted - (low - 0.5 * (high - low) / max(last, 1))) * (last / (high - low or 1.0))
-        return np.clip(nearest, 0, last).astype(np.int64)
+        return np.minimum(np.maximum(nearest, 0), last).astype(np.int64)
 
     @cached_property
     def _levels(self) -> FloatArray:

@@ -204,10 +204,10 @@ class Tables:
         self.difficulty[tasks], self.difficulty[rest] = trace.difficulty, blank
         self.observed_difficulty[tasks], self.observed_difficulty[rest] = trace.observed_difficulty, blank
         meter = self.slots(self.meter_j, row)
-        np.cumsum(trace.harvest_j, out=meter[1:-1])
+        np.add.accumulate(trace.harvest_j, out=meter[1:-1])
         meter[-1] = meter[-2]
         arrivals = np.bincount(trace.task_slot, minlength=self.slot_stride)
-        np.cumsum(arrivals, out=self.slots(self.arrived, row))
+        np.add.accumulate(arrivals, out=self.slots(self.arrived, row))
         if self.can_wait and cheapest is not None:
             self._load_waiting(row, trace, cheapest)
 

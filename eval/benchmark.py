@@ -1,0 +1,249 @@
+"""The main job: every dispatcher in every scenario, on common traces, with intervals and beside theory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from agents import Dispatcher, make_dispatcher, slot_law
+from agents.analytic import BatteryBlind
+from energy_route_env import Scenario, make_scenario
+from energy_route_env._checks import require, require_whole
+from energy_route_env.theory import SlotLaw, exact_expected_auxiliary_energy, expected_auxiliary_energy
+from eval.records import ResultFolder, run_record
+from eval.rollout import simulate
+from eval.statistics import Estimate
+
+ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "error-0.05", "fixed-0", "fixed-1", "random")
+DEFERRAL = ("greedy-deferral", "surplus-deferral")
+REFERENCE = "myopic"
+"""What every other dispatcher is compared to, episode by episode."""
+
+
+@dataclass(frozen=True)
+class BenchmarkArgs:
+    """Run dispatchers through scenarios on common traces and compare them with each other and with theory."""
+
+    scenarios: tuple[str, ...] = ("paper", "uncertain", "solar")
+    """Names of the scenarios."""
+    ratios: tuple[float, ...] = (0.9, 1.0, 1.1)
+    """Renewable ratios: mean harvest / mean demand of the myopic dispatcher."""
+    dispatchers: tuple[str, ...] = ()
+    """Names of the dispatchers; by default every analytic one that fits the scenario. Myopic always runs too."""
+    episodes: int = 2000
+    """Episodes of every dispatcher in every scenario at every ratio."""
+    seed: int = 0
+    """Seed of the traces."""
+    name: str = ""
+    """Name of the results' folder; by default benchmark-<date>-<time>."""
+    results: Path = Path("results")
+    """Where the folder goes."""
+    overwrite: bool = False
+    """Replace an existing folder of that name."""
+
+    def __post_init__(self) -> None:
+        """Check what the scenarios do not check themselves."""
+        require_whole("episodes", self.episodes, 2)
+        require_whole("seed", self.seed, 0)
+        require(bool(self.scenarios), "scenarios", self.scenarios, "one or more names")
+        require(bool(self.ratios), "ratios", self.ratios, "one or more numbers")
+
+
+def main(args: BenchmarkArgs) -> None:
+    """Run the benchmark, save its tables, print them and say what they show."""
+    console = Console()
+    settings = [make_scenario(name, renewable_ratio=ratio) for name in args.scenarios for ratio in args.ratios]
+    cells = [(s, name, make_dispatcher(name, s)) for s in settings for name in dispatcher_names(s, args.dispatchers)]
+    folder = ResultFolder(args.results, args.name or None, "benchmark", overwrite=args.overwrite)
+    console.print(
+        f"Benchmark: {len(cells)} runs (scenario x ratio x dispatcher) of {args.episodes} episodes, seed {args.seed}."
+    )
+    tables = []
+    with _progress(console) as progress:
+        bar = progress.add_task("starting", total=len(cells) * args.episodes)
+        for scenario, name, dispatcher in cells:
+            progress.update(bar, description=f"{scenario.name} {scenario.renewable_ratio:g} {name}")
+            tables.append(_episodes(args, scenario, name, dispatcher, lambda done: progress.advance(bar, done)))
+            folder.save_part(f"episodes-{len(tables):03d}", tables[-1])
+    episodes = pd.concat(tables, ignore_index=True)
+    summary = summarise(episodes, {(s.name, s.renewable_ratio, name): (s, d) for s, name, d in cells})
+    folder.finish({"episodes": episodes, "summary": summary}, run_record(asdict(args)))
+    for table in render(summary):
+        console.print(table, "")
+    for sentence in verdicts(summary):
+        console.print(sentence, soft_wrap=True)
+    console.print(f"Results: {folder.path} (episodes.csv.gz, summary.csv, run.json)", soft_wrap=True)
+
+
+def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[str]:
+    """The dispatchers to run in a scenario, the reference among them and first."""
+    names = wanted or ROUTING + DEFERRAL * scenario.can_wait
+    return list(dict.fromkeys((REFERENCE, *names)))
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
+
+
+def _episodes(
+    args: BenchmarkArgs, scenario: Scenario, name: str, dispatcher: Dispatcher, progress: Any
+) -> pd.DataFrame:
+    """The tidy table of one run, one row an episode."""
+    result = simulate(scenario, dispatcher, args.episodes, args.seed, progress=progress)
+    place = {"scenario": scenario.name, "ratio": scenario.renewable_ratio, "dispatcher": name}
+    columns = {"episode": range(args.episodes), "tasks": result.tasks, "latency_s": result.latency_s}
+    return pd.DataFrame(place | columns | result.balance)
+
+
+def law_of(scenario: Scenario, dispatcher: Dispatcher) -> SlotLaw | None:
+    """The dispatcher's slot law if theory applies: battery-blind, independent slots, unlimited lossless battery."""
+    battery = scenario.battery
+    ideal = battery == type(battery)()
+    if not (isinstance(dispatcher, BatteryBlind) and ideal and scenario.weather_file is None and not scenario.can_wait):
+        return None
+    return slot_law(dispatcher)
+
+
+def summarise(episodes: pd.DataFrame, cells: dict[tuple[str, float, str], tuple[Scenario, Dispatcher]]) -> pd.DataFrame:
+    """One row for each scenario, ratio and dispatcher; joules, and differences paired with the reference."""
+    rows = []
+    for (name, ratio), group in episodes.groupby(["scenario", "ratio"], sort=False):
+        by_dispatcher = dict(iter(group.groupby("dispatcher", sort=False)))
+        reference = by_dispatcher[REFERENCE]["auxiliary_j"].to_numpy()
+        for dispatcher, table in by_dispatcher.items():
+            place = (str(name), float(ratio), str(dispatcher))
+            law = law_of(*cells[place])
+            horizon = cells[place][0].horizon_slots
+            rows.append(_summary_row(place, horizon, table, reference, law))
+    return pd.DataFrame(rows)
+
+
+def _summary_row(
+    place: tuple[str, float, str], horizon: int, table: pd.DataFrame, reference: Any, law: SlotLaw | None
+) -> dict[str, Any]:
+    auxiliary = table["auxiliary_j"].to_numpy()
+    mean, difference = Estimate.of(auxiliary), Estimate.of(auxiliary - reference)
+    total = table[["tasks", "consumed_j", "harvested_j", "auxiliary_j", "spilled_j"]].sum()
+    row = dict(zip(("scenario", "ratio", "dispatcher"), place, strict=True)) | {
+        "episodes": len(table),
+        "horizon_slots": horizon,
+        "auxiliary_j": mean.mean,
+        "auxiliary_j_half_width": mean.half_width,
+        "difference_j": difference.mean,
+        "difference_j_half_width": difference.half_width,
+        "energy_per_task_j": total["consumed_j"] / max(total["tasks"], 1),
+        "latency_s": (table["latency_s"] * table["tasks"]).sum() / max(total["tasks"], 1),
+        "grid_share": total["auxiliary_j"] / (total["consumed_j"] or 1.0),
+        "spilled_share": total["spilled_j"] / (total["harvested_j"] or 1.0),
+    }
+    return row | _theory_columns(mean, law, horizon)
+
+
+def _theory_columns(mean: Estimate, law: SlotLaw | None, horizon: int) -> dict[str, float]:
+    names = ("drift_j", "volatility_j", "brownian_j", "brownian_deviation_se", "exact_j", "exact_deviation_se")
+    if law is None:
+        return dict.fromkeys(names, float("nan"))
+    brownian = float(expected_auxiliary_energy(law.drift, law.volatility, horizon))
+    exact = float(exact_expected_auxiliary_energy(law, horizon))
+    values = (law.drift, law.volatility, brownian, mean.deviation(brownian), exact, mean.deviation(exact))
+    return dict(zip(names, values, strict=True))
+
+
+_UNITS = ((1e9, "GJ"), (1e6, "MJ"), (1e3, "kJ"), (1.0, "J"))
+
+
+def _unit(values: pd.Series) -> tuple[float, str]:
+    largest = values.abs().max()
+    return next((unit for unit in _UNITS if largest >= unit[0]), _UNITS[-1])
+
+
+def _number(value: float, scale: float = 1.0, digits: int = 2, sign: str = "") -> str:
+    return "" if pd.isna(value) else f"{value / scale:{sign},.{digits}f}"
+
+
+def _interval(row: pd.Series, column: str, scale: float, sign: str = "") -> str:
+    return f"{_number(row[column], scale, 2, sign)} ± {_number(row[f'{column}_half_width'], scale)}"
+
+
+def render(summary: pd.DataFrame) -> Iterator[Table]:
+    """Two terminal tables, each narrower than 80 columns, for each scenario and ratio."""
+    for (name, ratio), rows in summary.groupby(["scenario", "ratio"], sort=False):
+        head = rows.iloc[0]
+        yield _energy_table(
+            f"{name}, ratio {ratio:g}: {head['episodes']} episodes of {head['horizon_slots']} slots", rows
+        )
+        yield _cost_table(rows)
+
+
+def _table(columns: list[str], title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
+    table.add_column("dispatcher", no_wrap=True, min_width=16)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _energy_table(title: str, rows: pd.DataFrame) -> Table:
+    """Auxiliary energy, its paired difference to the reference, and predictions with the deviation from the exact."""
+    scale, unit = _unit(rows["auxiliary_j"])
+    table = _table([f"auxiliary, {unit}", f"minus {REFERENCE}", "Brownian", "exact", "deviation"], title)
+    for _, row in rows.iterrows():
+        table.add_row(
+            row["dispatcher"],
+            _interval(row, "auxiliary_j", scale),
+            "" if row["dispatcher"] == REFERENCE else _interval(row, "difference_j", scale, "+"),
+            _number(row["brownian_j"], scale),
+            _number(row["exact_j"], scale),
+            "" if pd.isna(row["exact_deviation_se"]) else f"{row['exact_deviation_se']:+.1f} SE",
+        )
+    return table
+
+
+def _cost_table(rows: pd.DataFrame) -> Table:
+    """What a task cost, what the grid gave and the battery spilled, and the slot law."""
+    scale, unit = _unit(rows["energy_per_task_j"])
+    table = _table([f"{unit}/task", "latency, s", "from grid", "spilled", "drift, J", "volatility, J"])
+    for _, row in rows.iterrows():
+        table.add_row(
+            row["dispatcher"],
+            _number(row["energy_per_task_j"], scale, 1),
+            _number(row["latency_s"], digits=1),
+            f"{row['grid_share']:.1%}",
+            f"{row['spilled_share']:.1%}",
+            _number(row["drift_j"], digits=1),
+            _number(row["volatility_j"], digits=1),
+        )
+    return table
+
+
+def verdicts(summary: pd.DataFrame) -> Iterator[str]:
+    """What the tables show, in one sentence for each scenario, at the ratio nearest to critical."""
+    for name, rows in summary.groupby("scenario", sort=False):
+        ratio = min(rows["ratio"].unique(), key=lambda value: abs(value - 1))
+        yield _verdict(str(name), rows[rows["ratio"] == ratio], rows["exact_deviation_se"].abs())
+
+
+def _verdict(name: str, rows: pd.DataFrame, deviations: pd.Series) -> str:
+    scale, unit = _unit(rows["auxiliary_j"])
+    best = rows.loc[rows["auxiliary_j"].idxmin()]
+    ties = list(rows.loc[rows["auxiliary_j"] == best["auxiliary_j"], "dispatcher"])
+    least = f"{_number(best['auxiliary_j'], scale)} ± {_number(best['auxiliary_j_half_width'], scale)} {unit}"
+    sentence = f"{name}, ratio {best['ratio']:g}: least auxiliary energy by {' = '.join(ties)}, {least}"
+    if REFERENCE not in ties:
+        reference = rows.loc[rows["dispatcher"] == REFERENCE, "auxiliary_j"].iloc[0]
+        share, half = best["difference_j"] / reference, best["difference_j_half_width"] / reference
+        sentence += f", {share:+.1%} (± {half:.1%}, paired) against {REFERENCE}"
+    if deviations.notna().any():
+        counted = int(deviations.notna().sum())
+        farthest = f"{deviations.max():.1f} standard errors"
+        return f"{sentence}; its {counted} rows with an exact prediction lie within {farthest} of it."
+    return f"{sentence}; no exact theory covers this scenario."

@@ -1,0 +1,98 @@
+"""How fast the environment steps, as ratios to Gymnasium's CartPole-v1 measured in the same run."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import gymnasium as gym
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import energy_route_env  # noqa: F401  (registers the environment)
+
+OURS, PEER = "EnergyRoute-v0", "CartPole-v1"
+
+
+@dataclass(frozen=True)
+class SpeedArgs:
+    """Measure steps per second, single and batched, alternating with CartPole-v1, and the memory of a batch."""
+
+    num_envs: int = 4096
+    """Environments in the batch."""
+    steps: int = 3000
+    """Batched steps a round; a `paper` episode has about 1000."""
+    single_steps: int = 100_000
+    """Steps of the single environment a round."""
+    rounds: int = 5
+    """Rounds; medians and the range of the ratios are shown."""
+
+
+def main(args: SpeedArgs) -> None:
+    """Measure, and print a table."""
+    console = Console()
+    measures: dict[str, Callable[[str], float]] = {
+        "1, through gym.make, with resets": lambda env_id: single_rate(env_id, args.single_steps),
+        f"{args.num_envs} at once, without resets": lambda env_id: vector_rate(env_id, args.num_envs, 800, False),
+        f"{args.num_envs} at once, with resets": lambda env_id: vector_rate(env_id, args.num_envs, args.steps, True),
+    }
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in measures}
+    for _ in track(range(args.rounds), "measuring", console=console):
+        for name, measure in measures.items():
+            rates[name].append((measure(OURS), measure(PEER)))
+    table = Table("environments", f"{OURS}, steps/s", f"{PEER}, steps/s", "ratio (range)", box=SIMPLE_HEAD)
+    for name, pairs in rates.items():
+        ratios = [ours / peer for ours, peer in pairs]
+        ours, peer = (median(column) for column in zip(*pairs, strict=True))
+        shown = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        table.add_row(name, f"{ours:,.0f}", f"{peer:,.0f}", shown)
+    console.print(table)
+    console.print(f"Memory that {args.num_envs} environments add: {memory_mb(args.num_envs):.0f} MB at the peak.")
+
+
+def single_rate(env_id: str, steps: int) -> float:
+    """Steps per second of one environment with random actions, resets included."""
+    env = gym.make(env_id)
+    actions = np.random.default_rng(0).integers(0, 2, steps)
+    env.reset(seed=0)
+    start = time.perf_counter()
+    for action in actions:
+        _, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            env.reset()
+    return steps / (time.perf_counter() - start)
+
+
+def vector_rate(env_id: str, num_envs: int, steps: int, warm: bool) -> float:
+    """Environment steps per second of a batch with random actions.
+
+    Args:
+        env_id: the environment.
+        num_envs: environments in the batch.
+        steps: batched steps to time.
+        warm: step through 1100 untimed ones first, so that episodes end, and resets fall, at their usual rate.
+    """
+    envs = gym.make_vec(env_id, num_envs=num_envs, vectorization_mode="vector_entry_point")
+    actions = np.random.default_rng(0).integers(0, 2, (64, num_envs))
+    envs.reset(seed=0)
+    for step in range(1100 * warm):
+        envs.step(actions[step % 64])
+    start = time.perf_counter()
+    for step in range(steps):
+        envs.step(actions[step % 64])
+    return num_envs * steps / (time.perf_counter() - start)
+
+
+def memory_mb(num_envs: int) -> float:
+    """Peak memory that a batch allocates in its first 1100 steps, in MB (2^20 bytes)."""
+    tracemalloc.start()
+    vector_rate(OURS, num_envs, 1100, False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
