@@ -26,7 +26,7 @@ from energy_route_env.dynamics import (
     open_queue,
 )
 from energy_route_env.scenarios import Scenario
-from energy_route_env.traces import Rows, Tables, Trace
+from energy_route_env.traces import AFTER_J, BEFORE_J, TASK_ENERGIES, TASK_FEATURE, Rows, Tables, Trace
 
 BALANCE = ("initial_j", "harvested_j", "auxiliary_j", "consumed_j", "stored_j", "spilled_j", "lost_j")
 """An episode's whole balance: the first three add up to the last four."""
@@ -76,14 +76,15 @@ class Batch:
         for row, trace in zip(range(self.n) if rows is None else rows.tolist(), traces, strict=True):
             cheapest = self.scenario.cheapest_model(trace.observed_difficulty) if self.scenario.can_wait else None
             energy_j = self.scenario.energy_j(trace.difficulty)
-            self.tables.load(row, trace, energy_j, cheapest, self.encoder.blank_difficulty)
+            feature = self.encoder.difficulty_feature(trace.observed_difficulty)
+            self.tables.load(row, trace, energy_j, feature, cheapest, self.encoder.blank_difficulty)
         self.rows = self.tables.rows(0 if self.ops is Floats else np.arange(self.n))  # loading can move them
         if rows is None:
             self.store, self.queue = self._begin(self.rows)
             return
         store, queue = self._begin(self.tables.rows(rows))
         for old, new in zip((*self.store, *self.queue), (*store, *queue), strict=True):
-            old[rows] = new
+            old[..., rows] = new
 
     def check_trace(self, trace: Any) -> None:
         """Refuse a trace that does not fit the scenario.
@@ -104,12 +105,12 @@ class Batch:
         queue = open_queue(self.ops, self.tables, rows)
         zero = 0.0 * queue.slot
         store = Store(self.battery.initial_j + zero, *[zero + 0.0 for _ in Store._fields[1:]])
-        return self._close(rows, store, queue.slot >= 0, queue.slot), queue
+        return self._close(store, queue.slot >= 0, queue), queue
 
-    def _close(self, rows: Rows, store: Store, closes: Flag, slot: Whole) -> Store:
-        """Close a slot and open the one given."""
-        at, meter_j, ops = rows.first_slot + slot, self.tables.meter_j, self.ops
-        return charge(ops, self.battery, store, closes, ops.read(meter_j, at), ops.read(meter_j, at + 1))
+    def _close(self, store: Store, closes: Flag, queue: Queue) -> Store:
+        """Close a slot where it says so, and open the queue's."""
+        here = queue.slot_record
+        return charge(self.ops, self.battery, store, closes, here[BEFORE_J], here[AFTER_J])
 
     def step(self, action: Whole) -> Outcome:
         """Route the tasks at hand. Where an episode is over, nothing happens.
@@ -119,13 +120,12 @@ class Batch:
         """
         ops, rows, before = self.ops, self.rows, self.queue
         model, dispatches, defers, forced = self._resolve(action)
-        at = (rows.first_task + before.task) * self.n_models + model
-        energy = ops.read(self.tables.energy_j, at)
+        energy = ops.field(before.task_record, TASK_ENERGIES + model)
         if self.tables.can_wait:
             energy = dispatches * energy
         store, auxiliary = draw(ops, self.battery, self.store, energy)
         self.queue, closes = advance(ops, self.tables, rows, before, dispatches, defers)
-        self.store = self._close(rows, store, closes, self.queue.slot)
+        self.store = self._close(store, closes, self.queue)
         ended = self.queue.slot >= self.scenario.horizon_slots
         if self.tables.can_wait:
             settled, more = self._settle(ended)
@@ -169,12 +169,13 @@ class Batch:
 
     def observation(self) -> NDArray[np.float32]:
         """The features of the decisions at hand, shape (9,) for a single environment of numbers, else (n, 9)."""
-        return self._encode(self.store, self.queue, self._read_task(self.tables.observed_difficulty), self._slack())
+        return self._encode(self.store, self.queue, self._slack())
 
-    def _encode(self, store: Store, queue: Queue, observed: Real, slack: Whole) -> NDArray[np.float32]:
+    def _encode(self, store: Store, queue: Queue, slack: Whole) -> NDArray[np.float32]:
         waiting = queue.waiting if self.tables.can_wait else 0.0
+        difficulty = queue.task_record[TASK_FEATURE]
         features = self.encoder.features(
-            self.ops, store.battery_j, store.harvest_left_j, observed, slack, waiting, queue.due, queue.slot
+            self.ops, store.battery_j, store.harvest_left_j, difficulty, slack, waiting, queue.due, queue.slot
         )
         if self.ops is Floats:
             return np.array(features, np.float32)
@@ -207,7 +208,7 @@ class Batch:
             backlog=array(queue.waiting),
             due=array(queue.due),
             slots_left=array(self.scenario.horizon_slots - queue.slot),
-            observe=lambda: np.atleast_2d(self._encode(store, queue, observed, slack)),
+            observe=lambda: np.atleast_2d(self._encode(store, queue, slack)),
             difficulty=array(self._read_task(self.tables.difficulty)) if privileged else None,
         )
 

@@ -90,6 +90,11 @@ class Encoder:
         self._backlog_scale = max(scenario.arrival_rate * scenario.deferrable_share * scenario.deadline_slots, 1.0)
         self._time_left, self._day_sine, self._day_cosine = _clock_features(scenario)
 
+    def difficulty_feature(self, observed: FloatArray) -> FloatArray:
+        """-1 for the scenario's hardest difficulty, 1 for its easiest, beyond them on to -2 and 2; any shape."""
+        relative = (observed - self._middle_difficulty) / self._difficulty_scale
+        return np.minimum(np.maximum(relative, -2.0), 2.0)
+
     def features(
         self,
         ops: Ops,
@@ -106,11 +111,10 @@ class Encoder:
             battery = battery_j / (battery_j + self._battery_scale_j)
         else:
             battery = ops.minimum(battery_j / (self._capacity_j or 1.0), 1.0)
-        relative = (difficulty - self._middle_difficulty) / self._difficulty_scale
         return (
             battery,
             harvest_left_j / (harvest_left_j + self._harvest_scale_j),
-            ops.maximum(ops.minimum(relative, 2.0), -2.0),
+            difficulty,
             slack / (slack + self._slack_scale),
             backlog / (backlog + self._backlog_scale),
             due / (due + self._due_scale),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from energy_route_env._checks import require, require_real
-from energy_route_env.traces import Rows, Tables
+from energy_route_env.traces import ARRIVED, TASK_SLOT, Rows, Tables
 
 Real: TypeAlias = Any
 """A float, or a float64 array (n,)."""
@@ -39,6 +39,17 @@ class Floats:
     where: Operation = staticmethod(_choose)
     any: Operation = staticmethod(bool)
     read: Operation = staticmethod(np.ndarray.item)
+    whole: Operation = staticmethod(int)
+
+    @staticmethod
+    def record(table: np.ndarray, at: Whole) -> Any:
+        """The fields of a record."""
+        return table[at].tolist()
+
+    @staticmethod
+    def field(record: Any, at: Whole) -> Real:
+        """One field of a record."""
+        return record[at]
 
 
 class Arrays:
@@ -49,6 +60,21 @@ class Arrays:
     where: Operation = staticmethod(np.where)
     any: Operation = staticmethod(np.ndarray.any)
     read: Operation = staticmethod(np.ndarray.take)
+
+    @staticmethod
+    def whole(values: Real) -> Whole:
+        """Real values that are whole, as integers."""
+        return values.astype(np.int64)
+
+    @staticmethod
+    def record(table: np.ndarray, at: Whole) -> Any:
+        """The fields of a record, each an array (n,)."""
+        return table.take(at, axis=0).T
+
+    @staticmethod
+    def field(record: Any, at: Whole) -> Real:
+        """One field of each record, by its index (n,)."""
+        return record.T.ravel().take(np.arange(len(at)) * len(record) + at)
 
 
 Ops: TypeAlias = type[Floats] | type[Arrays]
@@ -110,6 +136,10 @@ class Queue(NamedTuple):
     """Position in the order of due slots."""
     waiting_at: Whole
     """Position in the first-in first-out order of the tasks that can wait."""
+    slot_record: Any
+    """The record of the current slot."""
+    task_record: Any
+    """The record of the task at hand."""
 
 
 def draw(ops: Ops, battery: Battery, store: Store, energy_j: Real) -> tuple[Store, Real]:
@@ -135,7 +165,7 @@ def draw(ops: Ops, battery: Battery, store: Store, energy_j: Real) -> tuple[Stor
     return after, auxiliary
 
 
-def charge(ops: Ops, battery: Battery, store: Store, closes: Flag, meter_start_j: Real, meter_end_j: Real) -> Store:
+def charge(ops: Ops, battery: Battery, store: Store, closes: Flag, before_j: Real, after_j: Real) -> Store:
     """Where the slot closes: store the unused harvest and open the next slot in which there is something to decide.
 
     Args:
@@ -143,17 +173,18 @@ def charge(ops: Ops, battery: Battery, store: Store, closes: Flag, meter_start_j
         battery: capacity and efficiencies.
         store: before.
         closes: whether the slot closes; elsewhere nothing happens.
-        meter_start_j: everything harvested before the slot that opens. The harvest of the slots passed over goes to
-            the battery with this slot's rest: nothing was drawn between, so storing at once equals storing in turn.
-        meter_end_j: everything harvested by the end of the slot that opens.
+        before_j: everything harvested before the slot that opens. The harvest of the slots passed over goes to the
+            battery with this slot's rest: nothing was drawn between, so storing at once equals storing in turn.
+        after_j: everything harvested by the end of the slot that opens.
     """
-    surplus = closes * (store.harvest_left_j + (meter_start_j - store.harvested_j))
+    closing = closes * 1.0  # a product with 0 or 1 is exact, and faster than a choice that no processor can foresee
+    surplus = closing * (store.harvest_left_j + (before_j - store.harvested_j))
     stored = ops.minimum(battery.charge_efficiency * surplus, battery.capacity_j - store.battery_j)
     charged_from = ops.minimum(stored / battery.charge_efficiency, surplus)
     return Store(
         ops.minimum(store.battery_j + stored, battery.capacity_j),
-        ops.where(closes, meter_end_j - meter_start_j, store.harvest_left_j),
-        ops.where(closes, meter_end_j, store.harvested_j),
+        closing * (after_j - before_j) + (1.0 - closing) * store.harvest_left_j,
+        after_j + 0.0,
         store.consumed_j,
         store.auxiliary_j,
         store.spilled_j + (surplus - charged_from),
@@ -163,11 +194,11 @@ def charge(ops: Ops, battery: Battery, store: Store, closes: Flag, meter_start_j
 
 def open_queue(ops: Ops, tables: Tables, rows: Rows) -> Queue:
     """The queue in the first slot in which a task arrives, or at the horizon where none does."""
-    slot = ops.read(tables.task_slot, rows.first_task)
+    slot = ops.whole(ops.record(tables.tasks, rows.first_task)[TASK_SLOT])
     zero = 0 * slot
     if tables.can_wait:
         return _offer(ops, tables, rows, slot, zero, zero, zero)
-    return Queue(slot, zero, ops.read(tables.arrived, rows.first_slot + slot), zero, zero, zero, zero)
+    return _next_in_turn(ops, tables, rows, zero, zero)
 
 
 def advance(ops: Ops, tables: Tables, rows: Rows, queue: Queue, dispatches: Flag, defers: Flag) -> tuple[Queue, Flag]:
@@ -185,34 +216,42 @@ def advance(ops: Ops, tables: Tables, rows: Rows, queue: Queue, dispatches: Flag
         The queue afterwards, and whether the slot closed.
     """
     dispatched = queue.dispatched + dispatches
-    # Where nothing is left over, as many tasks have arrived as were dispatched: their number is the next one's index.
-    next_arrival = ops.read(tables.task_slot, rows.first_task + dispatched)
     if not tables.can_wait:
-        due = ops.read(tables.arrived, rows.first_slot + next_arrival) - dispatched
-        return Queue(
-            next_arrival, dispatched, due, queue.waiting, dispatched, queue.due_at, queue.waiting_at
-        ), next_arrival > queue.slot
+        after = _next_in_turn(ops, tables, rows, dispatched, queue.waiting)
+        return after, after.slot > queue.slot
     _mark(ops, tables, rows, queue.task, dispatches)
-    here = rows.first_slot + queue.slot
-    due = ops.read(tables.due_left, here)
-    waiting = ops.read(tables.arrived, here) - dispatched - due
+    due = ops.read(tables.due_left, rows.first_slot + queue.slot)
+    waiting = ops.whole(queue.slot_record[ARRIVED]) - dispatched - due
     closes = (due == 0) & (defers | (waiting == 0))
+    # Where nothing is left over, as many tasks have arrived as were dispatched: their number is the next one's index.
+    next_arrival = ops.whole(ops.record(tables.tasks, rows.first_task + dispatched)[TASK_SLOT])
     slot = ops.where(closes, ops.where(waiting > 0, queue.slot + 1, next_arrival), queue.slot)
     return _offer(ops, tables, rows, slot, dispatched, queue.due_at, queue.waiting_at), closes
+
+
+def _next_in_turn(ops: Ops, tables: Tables, rows: Rows, dispatched: Whole, zero: Whole) -> Queue:
+    """What is offered where no task can wait: the next to arrive."""
+    task = ops.record(tables.tasks, rows.first_task + dispatched)
+    slot = ops.whole(task[TASK_SLOT])
+    here = ops.record(tables.slots, rows.first_slot + slot)
+    due = ops.whole(here[ARRIVED]) - dispatched
+    return Queue(slot, dispatched, due, zero, dispatched, zero, zero, here, task)
 
 
 def _offer(
     ops: Ops, tables: Tables, rows: Rows, slot: Whole, dispatched: Whole, due_at: Whole, waiting_at: Whole
 ) -> Queue:
     """What this slot offers where tasks can wait: due tasks first, then the backlog, oldest first."""
-    here = rows.first_slot + slot
-    due = ops.read(tables.due_left, here)
-    waiting = ops.read(tables.arrived, here) - dispatched - due
+    here = ops.record(tables.slots, rows.first_slot + slot)
+    due = ops.read(tables.due_left, rows.first_slot + slot)
+    waiting = ops.whole(here[ARRIVED]) - dispatched - due
     due_at = _skip_dispatched(ops, tables, rows, tables.due_order, due_at)
     waiting_at = _skip_dispatched(ops, tables, rows, tables.waiting_order, waiting_at)
     first_due = ops.read(tables.due_order, rows.first_task + due_at)
     oldest = ops.read(tables.waiting_order, rows.first_task + waiting_at)
-    return Queue(slot, ops.where(due > 0, first_due, oldest), due, waiting, dispatched, due_at, waiting_at)
+    task = ops.where(due > 0, first_due, oldest)
+    record = ops.record(tables.tasks, rows.first_task + task)
+    return Queue(slot, task, due, waiting, dispatched, due_at, waiting_at, here, record)
 
 
 def _mark(ops: Ops, tables: Tables, rows: Rows, task: Whole, dispatches: Flag) -> None:

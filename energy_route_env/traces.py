@@ -115,6 +115,12 @@ def _as_array(field: str, value: Any, kind: type) -> np.ndarray:
         raise ValueError(f"{field} is {value!r}, but it must be an array of {kind.__name__} values.") from error
 
 
+BEFORE_J, AFTER_J, ARRIVED = range(3)
+"""Columns of a slot's record: everything harvested before it and by its end, tasks that have arrived by its end."""
+TASK_SLOT, TASK_FEATURE, TASK_ENERGIES = range(3)
+"""Columns of a task's record: arrival slot, difficulty as observation feature, and from here on joules per model."""
+
+
 class Rows(NamedTuple):
     """Where the entries of an environment (numbers) or of several (arrays) start in the tables."""
 
@@ -126,7 +132,8 @@ class Tables:
     """Episodes of n environments, side by side in flat arrays that a step only looks things up in.
 
     Row i holds environment i's episode. An array per task starts at `i * task_stride`, one per slot at
-    `i * slot_stride`; behind the last entry of each episode follow empty ones.
+    `i * slot_stride`; behind the last entry of each episode follow empty ones. What every step needs is kept in one
+    record a slot and one a task, so that a look-up touches a single line of the cache.
 
     Args:
         n_rows: environments.
@@ -140,10 +147,8 @@ class Tables:
         """Make room, with no episode in any row."""
         self.n_rows, self.horizon_slots, self.n_models, self.can_wait = n_rows, horizon_slots, n_models, can_wait
         self.slot_stride = horizon_slots + 2
-        self.meter_j = np.zeros(n_rows * self.slot_stride)
-        """Harvest before each slot."""
-        self.arrived = np.zeros(n_rows * self.slot_stride, np.int64)
-        """Tasks that have arrived by the end of each slot."""
+        self.slots = np.zeros((n_rows * self.slot_stride, 4))
+        """The record of each slot."""
         self.due_left = np.zeros(n_rows * self.slot_stride * can_wait, np.int64)
         """Tasks due in each slot and not dispatched yet; at the horizon, those that outlast it."""
         self._make_task_room(n_tasks)
@@ -151,8 +156,9 @@ class Tables:
     def _make_task_room(self, n_tasks: int) -> None:
         self.task_stride = n_tasks + SPARE
         size = self.n_rows * self.task_stride
-        self.task_slot = np.full(size, self.horizon_slots, np.int64)
-        self.energy_j = np.zeros(size * self.n_models)
+        self.tasks = np.zeros((size, TASK_ENERGIES + self.n_models))
+        self.tasks[:, TASK_SLOT] = self.horizon_slots
+        """The record of each task."""
         self.difficulty = np.zeros(size)
         self.observed_difficulty = np.zeros(size)
         waiting_size = size * self.can_wait
@@ -166,8 +172,7 @@ class Tables:
         """The model of lowest expected energy."""
 
     _PER_TASK = (
-        "task_slot",
-        "energy_j",
+        "tasks",
         "difficulty",
         "observed_difficulty",
         "due_slot",
@@ -179,18 +184,23 @@ class Tables:
 
     def _grow(self, n_tasks: int) -> None:
         """Make room for more tasks per row; what is there stays."""
-        before = {name: getattr(self, name).reshape(self.n_rows, -1) for name in self._PER_TASK}
+        stride, before = self.task_stride, {name: getattr(self, name) for name in self._PER_TASK}
         self._make_task_room(n_tasks)
         for name, old in before.items():
-            getattr(self, name).reshape(self.n_rows, -1)[:, : old.shape[1]] = old
+            if len(old):
+                new = getattr(self, name).reshape(self.n_rows, self.task_stride, *old.shape[1:])
+                new[:, :stride] = old.reshape(self.n_rows, stride, *old.shape[1:])
 
-    def load(self, row: int, trace: Trace, energy_j: FloatArray, cheapest: IntArray | None, blank: float) -> None:
+    def load(
+        self, row: int, trace: Trace, energy_j: FloatArray, feature: FloatArray, cheapest: IntArray | None, blank: float
+    ) -> None:
         """Put an episode into a row.
 
         Args:
             row: the environment.
             trace: its episode.
             energy_j: joules of every task on every model, shape (n_tasks, n_models).
+            feature: difficulty of every task as the observation shows it, shape (n_tasks,).
             cheapest: model of lowest expected energy of every task, shape (n_tasks,); needed where tasks can wait.
             blank: the difficulty shown where there is no task.
         """
@@ -198,18 +208,21 @@ class Tables:
         if n + SPARE > self.task_stride:
             self._grow(n + n // 8)
         tasks, rest = self._span(row, n)
-        self.task_slot[tasks], self.task_slot[rest] = trace.task_slot, self.horizon_slots
-        energies = self.energy_j.reshape(-1, self.n_models)
-        energies[tasks], energies[rest] = energy_j, 0.0
+        record = self.tasks[tasks]
+        record[:, TASK_SLOT], record[:, TASK_FEATURE], record[:, TASK_ENERGIES:] = trace.task_slot, feature, energy_j
+        self.tasks[rest] = (self.horizon_slots, 0.0, *[0.0] * self.n_models)
         self.difficulty[tasks], self.difficulty[rest] = trace.difficulty, blank
         self.observed_difficulty[tasks], self.observed_difficulty[rest] = trace.observed_difficulty, blank
-        meter = self.slots(self.meter_j, row)
-        np.add.accumulate(trace.harvest_j, out=meter[1:-1])
-        meter[-1] = meter[-2]
-        arrivals = np.bincount(trace.task_slot, minlength=self.slot_stride)
-        np.add.accumulate(arrivals, out=self.slots(self.arrived, row))
+        self._load_slots(row, trace)
         if self.can_wait and cheapest is not None:
             self._load_waiting(row, trace, cheapest)
+
+    def _load_slots(self, row: int, trace: Trace) -> None:
+        slots = self.slots[self._slots(row)]
+        meter_j = np.add.accumulate(trace.harvest_j)
+        slots[1:-1, BEFORE_J] = slots[:-2, AFTER_J] = meter_j
+        slots[-1, BEFORE_J] = slots[-2:, AFTER_J] = meter_j[-1]
+        slots[:, ARRIVED] = np.add.accumulate(np.bincount(trace.task_slot, minlength=self.slot_stride))
 
     def _load_waiting(self, row: int, trace: Trace, cheapest: IntArray) -> None:
         n, waits = trace.n_tasks, trace.deadline_slots > 0
@@ -222,7 +235,7 @@ class Tables:
         self.waiting_order[tasks.start + len(in_turn) : rest.stop] = n
         self.cheapest[tasks], self.cheapest[rest] = cheapest, 0
         self.is_dispatched[tasks.start : rest.stop] = False
-        self.slots(self.due_left, row)[:] = np.bincount(due, minlength=self.slot_stride)
+        self.due_left[self._slots(row)] = np.bincount(due, minlength=self.slot_stride)
 
     def rows(self, row: Any) -> Rows:
         """Where the entries of this row (a number) or of these (an array) start."""
@@ -233,14 +246,18 @@ class Tables:
         start = row * self.task_stride
         return slice(start, start + n_tasks), slice(start + n_tasks, start + self.task_stride)
 
-    def slots(self, table: np.ndarray, row: int) -> np.ndarray:
-        """A row of a table per slot, as a view."""
-        return table[row * self.slot_stride : (row + 1) * self.slot_stride]
+    def _slots(self, row: int) -> slice:
+        """A row's entries in a table per slot."""
+        return slice(row * self.slot_stride, (row + 1) * self.slot_stride)
+
+    def n_tasks(self, row: int) -> int:
+        """Tasks of a row's episode."""
+        return int(self.slots[(row + 1) * self.slot_stride - 1, 2])
 
     def settle(self, row: int) -> float:
         """Mark all that is left of a row's tasks as dispatched; joules to run each on its cheapest model."""
         start = row * self.task_stride
-        left = start + np.flatnonzero(~self.is_dispatched[start : start + self.slots(self.arrived, row)[-1]])
+        left = start + np.flatnonzero(~self.is_dispatched[start : start + self.n_tasks(row)])
         self.is_dispatched[left] = True
-        self.slots(self.due_left, row)[:] = 0
-        return float(self.energy_j[left * self.n_models + self.cheapest[left]].sum())
+        self.due_left[self._slots(row)] = 0
+        return float(self.tasks[left, TASK_ENERGIES + self.cheapest[left]].sum())

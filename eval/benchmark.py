@@ -184,45 +184,51 @@ def render(summary: pd.DataFrame) -> Iterator[Table]:
         yield _cost_table(rows)
 
 
-def _table(columns: list[str], title: str | None = None) -> Table:
+def _table(columns: dict[str, list[str]], title: str | None = None) -> Table:
+    """A table of the columns that hold anything."""
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
-    table.add_column("dispatcher", no_wrap=True, min_width=16)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
+    shown = {head: cells for head, cells in columns.items() if any(cells)}
+    for column in shown:
+        table.add_column(column, justify="left" if column == "dispatcher" else "right", no_wrap=True)
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*row)
     return table
+
+
+def _column(rows: pd.DataFrame, column: str, scale: float = 1.0, digits: int = 2) -> list[str]:
+    return [_number(value, scale, digits) for value in rows[column]]
 
 
 def _energy_table(title: str, rows: pd.DataFrame) -> Table:
     """Auxiliary energy, its paired difference to the reference, and predictions with the deviation from the exact."""
     scale, unit = _unit(rows["auxiliary_j"])
-    table = _table([f"auxiliary, {unit}", f"minus {REFERENCE}", "Brownian", "exact", "deviation"], title)
-    for _, row in rows.iterrows():
-        table.add_row(
-            row["dispatcher"],
-            _interval(row, "auxiliary_j", scale),
-            "" if row["dispatcher"] == REFERENCE else _interval(row, "difference_j", scale, "+"),
-            _number(row["brownian_j"], scale),
-            _number(row["exact_j"], scale),
-            "" if pd.isna(row["exact_deviation_se"]) else f"{row['exact_deviation_se']:+.1f} SE",
-        )
-    return table
+    difference = [_interval(row, "difference_j", scale, "+") for _, row in rows.iterrows()]
+    columns = {
+        "dispatcher": list(rows["dispatcher"]),
+        f"auxiliary, {unit}": [_interval(row, "auxiliary_j", scale) for _, row in rows.iterrows()],
+        f"minus {REFERENCE}": [
+            "" if row == REFERENCE else d for row, d in zip(rows["dispatcher"], difference, strict=True)
+        ],
+        "Brownian": _column(rows, "brownian_j", scale),
+        "exact": _column(rows, "exact_j", scale),
+        "off by": ["" if pd.isna(value) else f"{value:+.1f} SE" for value in rows["exact_deviation_se"]],
+    }
+    return _table(columns, title)
 
 
 def _cost_table(rows: pd.DataFrame) -> Table:
     """What a task cost, what the grid gave and the battery spilled, and the slot law."""
     scale, unit = _unit(rows["energy_per_task_j"])
-    table = _table([f"{unit}/task", "latency, s", "from grid", "spilled", "drift, J", "volatility, J"])
-    for _, row in rows.iterrows():
-        table.add_row(
-            row["dispatcher"],
-            _number(row["energy_per_task_j"], scale, 1),
-            _number(row["latency_s"], digits=1),
-            f"{row['grid_share']:.1%}",
-            f"{row['spilled_share']:.1%}",
-            _number(row["drift_j"], digits=1),
-            _number(row["volatility_j"], digits=1),
-        )
-    return table
+    columns = {
+        "dispatcher": list(rows["dispatcher"]),
+        f"{unit}/task": _column(rows, "energy_per_task_j", scale, 1),
+        "latency, s": _column(rows, "latency_s", digits=1),
+        "from grid": [f"{share:.1%}" for share in rows["grid_share"]],
+        "spilled": [f"{share:.1%}" for share in rows["spilled_share"]],
+        "drift, J": _column(rows, "drift_j", digits=1),
+        "std, J": _column(rows, "volatility_j", digits=1),
+    }
+    return _table(columns)
 
 
 def verdicts(summary: pd.DataFrame) -> Iterator[str]:

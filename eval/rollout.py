@@ -101,7 +101,7 @@ def _run(scenario: Scenario, dispatcher: Dispatcher, traces: list[Trace], checkp
     batch.load(traces)
     interval = np.searchsorted(checkpoints, np.arange(scenario.horizon_slots + 1), side="right")
     drawn = np.zeros((len(checkpoints) + 1) * len(traces))
-    chosen = np.full(len(batch.tables.task_slot), -1)
+    chosen = np.full(len(batch.tables.difficulty), -1)
     ended = np.zeros(len(traces), bool)
     while not ended.all():
         actions = _answer(dispatcher, batch, scenario)

@@ -38,15 +38,17 @@ def main(args: SpeedArgs) -> None:
     """Measure, and print a table."""
     console = Console()
     measures: dict[str, Callable[[str], float]] = {
-        "1, through gym.make, with resets": lambda env_id: single_rate(env_id, args.single_steps),
-        f"{args.num_envs} at once, without resets": lambda env_id: vector_rate(env_id, args.num_envs, 800, False),
-        f"{args.num_envs} at once, with resets": lambda env_id: vector_rate(env_id, args.num_envs, args.steps, True),
+        "1, resets included": lambda env_id: single_rate(env_id, args.single_steps),
+        f"{args.num_envs}, steps alone": lambda env_id: vector_rate(env_id, args.num_envs, 800, False),
+        f"{args.num_envs}, resets included": lambda env_id: vector_rate(env_id, args.num_envs, args.steps, True),
     }
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in measures}
     for _ in track(range(args.rounds), "measuring", console=console):
         for name, measure in measures.items():
             rates[name].append((measure(OURS), measure(PEER)))
-    table = Table("environments", f"{OURS}, steps/s", f"{PEER}, steps/s", "ratio (range)", box=SIMPLE_HEAD)
+    table = Table("environments", title=f"Steps per second in scenario paper, beside {PEER}", box=SIMPLE_HEAD)
+    for column in ("EnergyRoute", "CartPole", "ratio (range)"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, pairs in rates.items():
         ratios = [ours / peer for ours, peer in pairs]
         ours, peer = (median(column) for column in zip(*pairs, strict=True))
