@@ -167,7 +167,8 @@ def _unit(values: pd.Series) -> tuple[float, str]:
 
 
 def _number(value: float, scale: float = 1.0, digits: int = 2, sign: str = "") -> str:
-    return "" if pd.isna(value) else f"{value / scale:{sign},.{digits}f}"
+    rounded = round(value / scale, digits) + 0.0  # no negative zero
+    return "" if pd.isna(value) else f"{rounded:{sign},.{digits}f}"
 
 
 def _interval(row: pd.Series, column: str, scale: float, sign: str = "") -> str:
@@ -223,7 +224,7 @@ def _cost_table(rows: pd.DataFrame) -> Table:
         "dispatcher": list(rows["dispatcher"]),
         f"{unit}/task": _column(rows, "energy_per_task_j", scale, 1),
         "latency, s": _column(rows, "latency_s", digits=1),
-        "from grid": [f"{share:.1%}" for share in rows["grid_share"]],
+        "grid": [f"{share:.1%}" for share in rows["grid_share"]],
         "spilled": [f"{share:.1%}" for share in rows["spilled_share"]],
         "drift, J": _column(rows, "drift_j", digits=1),
         "std, J": _column(rows, "volatility_j", digits=1),
