@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
@@ -32,4 +33,11 @@ class VarianceAware(Dispatcher):
         at_hand = self.scenario.discharge_efficiency * decision.battery_j + decision.harvest_left_j - others
         left = np.maximum(decision.slots_left - 1, 0)[:, None, None]
         cost = value_function(at_hand[:, None, None] - energy_j, left, self._drift, self._volatility)
-        return (cost @ weights).argmin(axis=-1)
+        return _lowest(cost @ weights, energy_j @ weights)
+
+
+def _lowest(value: NDArray[np.float64], energy_j: NDArray[np.float64]) -> Actions:
+    """Where the lowest value stands; among equal ones, to rounding, that of lowest mean energy."""
+    least = value.min(axis=-1, keepdims=True)
+    tied = value <= least + 1e-9 * energy_j.min(axis=-1, keepdims=True)
+    return np.where(tied, energy_j, np.inf).argmin(axis=-1)

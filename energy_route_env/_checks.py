@@ -28,10 +28,25 @@ def require_real(
     require(number and (low < value if above else low <= value) and value <= high, field, value, allowed)
 
 
+MOST = 10**9
+"""The largest count: more tasks or slots than any memory holds."""
+
+
 def require_whole(field: str, value: Any, low: int) -> None:
     """Require an integer of at least `low`."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     require(whole and value >= low, field, value, f"a whole number, {low} or more")
+    require(int(value) <= MOST, field, value, f"a whole number, at most {MOST}")
+
+
+def require_sequence(field: str, value: Any, allowed: str) -> tuple[Any, ...]:
+    """Require something to go through that is not empty and no text; as a tuple."""
+    try:
+        items = () if isinstance(value, str) else tuple(value)
+    except TypeError:
+        items = ()
+    require(len(items) > 0, field, value, allowed)
+    return items
 
 
 def require_flag(field: str, value: Any) -> None:
@@ -49,7 +64,7 @@ def require_array(field: str, value: np.ndarray, ok: np.ndarray, allowed: str) -
 def require_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
     """Require every name to be known; the message gives the nearest valid one."""
     for name in names:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.0)
             raise ValueError(
                 f"{kind} {name!r} is unknown; the nearest valid one is {near[0]!r}. Valid: {', '.join(sorted(known))}."

@@ -83,8 +83,8 @@ class Batch:
             self.store, self.queue = self._begin(self.rows)
             return
         store, queue = self._begin(self.tables.rows(rows))
-        for old, new in zip((*self.store, *self.queue), (*store, *queue), strict=True):
-            old[..., rows] = new
+        self.store = Store(*(_with_rows(old, rows, new) for old, new in zip(self.store, store, strict=True)))
+        self.queue = Queue(*(_with_rows(old, rows, new) for old, new in zip(self.queue, queue, strict=True)))
 
     def check_trace(self, trace: Any) -> None:
         """Refuse a trace that does not fit the scenario.
@@ -104,7 +104,7 @@ class Batch:
         """The first decision: slots before the first task have closed by themselves."""
         queue = open_queue(self.ops, self.tables, rows)
         zero = 0.0 * queue.slot
-        store = Store(self.battery.initial_j + zero, *[zero + 0.0 for _ in Store._fields[1:]])
+        store = Store(self.battery.initial_battery_j + zero, *[zero + 0.0 for _ in Store._fields[1:]])
         return self._close(store, queue.slot >= 0, queue), queue
 
     def _close(self, store: Store, closes: Flag, queue: Queue) -> Store:
@@ -216,14 +216,13 @@ class Batch:
         """The totals since the episode's start, by the names in `BALANCE`."""
         store = self.store
         stored = store.battery_j + store.harvest_left_j
-        initial = self.battery.initial_j + 0.0 * stored
-        values = (
-            initial,
-            store.harvested_j,
-            store.auxiliary_j,
-            store.consumed_j,
-            stored,
-            store.spilled_j,
-            store.lost_j,
-        )
-        return dict(zip(BALANCE, values, strict=True))
+        came = (self.battery.initial_battery_j + 0.0 * stored, store.harvested_j, store.auxiliary_j)
+        went = (store.consumed_j, stored, store.spilled_j, store.lost_j)
+        return {name: value + 0.0 for name, value in zip(BALANCE, (*came, *went), strict=True)}
+
+
+def _with_rows(old: NDArray[Any], rows: NDArray[np.intp], new: NDArray[Any]) -> NDArray[Any]:
+    """A copy with new entries in these rows; what was handed out before stays as it was."""
+    after = old.copy()
+    after[..., rows] = new
+    return after

@@ -92,16 +92,17 @@ class Battery:
     capacity_j: float = math.inf
     charge_efficiency: float = 1.0
     discharge_efficiency: float = 1.0
-    initial_j: float = 0.0
+    initial_battery_j: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the physics."""
-        if self.capacity_j != math.inf:
+        if not (isinstance(self.capacity_j, float) and self.capacity_j == math.inf):
             require_real("capacity_j", self.capacity_j, 0.0)
         for name in ("charge_efficiency", "discharge_efficiency"):
             require_real(name, getattr(self, name), 0.0, 1.0, above=True)
-        require_real("initial_j", self.initial_j, 0.0)
-        require(self.initial_j <= self.capacity_j, "initial_j", self.initial_j, "at most capacity_j")
+        require_real("initial_battery_j", self.initial_battery_j, 0.0)
+        fits = self.initial_battery_j <= self.capacity_j
+        require(fits, "initial_battery_j", self.initial_battery_j, f"at most the capacity, {self.capacity_j}")
 
 
 class Store(NamedTuple):

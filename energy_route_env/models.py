@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import get_args
@@ -10,7 +9,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from energy_route_env._checks import require, require_real
+from energy_route_env._checks import require, require_real, require_sequence
 from energy_route_env.scaling_laws import (
     PUBLISHED,
     BudgetMethod,
@@ -50,10 +49,8 @@ class ModelPool:
 
     def __post_init__(self) -> None:
         """Check the fields; any iterable of numbers becomes a tuple."""
-        iterable = isinstance(self.n_params, Iterable) and not isinstance(self.n_params, str)
-        require(iterable, "models", self.n_params, "parameter counts, such as (1e9, 1e10), or a ModelPool")
-        object.__setattr__(self, "n_params", tuple(self.n_params))
-        require(len(self.n_params) > 0, "models", self.n_params, "one or more parameter counts")
+        allowed = "one or more parameter counts, such as (1e9, 1e10), or a ModelPool"
+        object.__setattr__(self, "n_params", require_sequence("models", self.n_params, allowed))
         for count in self.n_params:
             require_real("models (a parameter count)", count, 0.0, above=True)
         require(isinstance(self.laws, ScalingLaws), "laws", self.laws, "a ScalingLaws")

@@ -118,8 +118,8 @@ def _exact_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
     low = np.broadcast_to(np.ceil(laws.skills) - 1, p.shape).copy()
     high = np.ceil(2 * _normal_budget(p, laws)) + 2
     while np.any(high - low > 1):
-        middle = np.floor((low + high) / 2)
-        enough = special.betainc(laws.skills, np.maximum(middle - laws.skills + 1, 1e-9), p) >= wanted
+        middle = np.maximum(np.floor((low + high) / 2), np.ceil(laws.skills))
+        enough = special.betainc(laws.skills, middle - laws.skills + 1, p) >= wanted
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return np.asarray(high)
 

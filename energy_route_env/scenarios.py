@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from energy_route_env._checks import require, require_flag, require_known, require_real, require_whole
+from energy_route_env._checks import (
+    MOST,
+    require,
+    require_flag,
+    require_known,
+    require_real,
+    require_sequence,
+    require_whole,
+)
 from energy_route_env.dynamics import Battery
 from energy_route_env.models import ModelPool
 from energy_route_env.scaling_laws import FloatArray
@@ -83,18 +92,38 @@ class Scenario:
         if not isinstance(self.models, ModelPool):
             object.__setattr__(self, "models", ModelPool(self.models))
         object.__setattr__(self, "difficulties", _as_levels(self.difficulties))
+        for name in ("name", "summary"):
+            require(isinstance(getattr(self, name), str), name, getattr(self, name), "a string")
         for name in ("difficulty_noise", "arrival_rate", "renewable_ratio"):
             require_real(name, getattr(self, name), 0.0)
         for name in ("queries_per_task", "slot_seconds"):
             require_real(name, getattr(self, name), 0.0, above=True)
         require_real("deferrable_share", self.deferrable_share, 0.0, 1.0)
-        require_whole("deadline_slots", self.deadline_slots, 0)
-        require_whole("horizon_slots", self.horizon_slots, 1)
+        for name, low in (("deadline_slots", 0), ("horizon_slots", 1)):
+            require_whole(name, getattr(self, name), low)
+            object.__setattr__(self, name, int(getattr(self, name)))
         require_flag("continuing", self.continuing)
         self._check_harvest()
         self.battery  # noqa: B018  (building it checks its fields)
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse what is too large to compute."""
+        tasks = self.arrival_rate * self.horizon_slots
+        require(tasks <= MOST, "arrival_rate * horizon_slots", tasks, f"at most {MOST} tasks in an episode")
+        with np.errstate(all="ignore"):
+            energies = np.append(self._level_expected_j, self.myopic_moments)
+            variance = np.square(self.mean_demand_j * self.renewable_ratio * np.float64(self.harvest_cv or 1.0))
+        parts = "models, difficulties, difficulty_noise and queries_per_task"
+        finite = bool(np.isfinite(energies).all() and (energies > 0).all())
+        require(finite, "expected energy of a task", float(energies.max()), f"finite and above 0: mind {parts}")
+        parts = "renewable_ratio and harvest_cv"
+        require(bool(np.isfinite(variance)), "variance of the harvest", float(variance), f"finite: mind {parts}")
 
     def _check_harvest(self) -> None:
+        weather = self.weather_file
+        path = weather is None or (isinstance(weather, (str, PathLike)) and bool(str(weather)))
+        require(path, "weather_file", weather, "a path, or the name of a file that ships with pvlib")
         require(
             (self.harvest_cv is None) != (self.weather_file is None),
             "harvest_cv",
@@ -114,7 +143,7 @@ class Scenario:
             capacity_j=self.capacity_j,
             charge_efficiency=self.charge_efficiency,
             discharge_efficiency=self.discharge_efficiency,
-            initial_j=self.initial_battery_j,
+            initial_battery_j=self.initial_battery_j,
         )
 
     @property
@@ -153,7 +182,7 @@ class Scenario:
         at = self._level_index(wanted)
         if (self._levels.take(at) == wanted).all():
             return table.take(at, axis=0)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             values = compute(wanted)
         bad = ~np.isfinite(values).all(axis=-1)
         if bad.any():
@@ -211,7 +240,7 @@ class Scenario:
             return GammaHarvest(mean_j, float(self.harvest_cv or 0.0))
         from energy_route_env.solar import photovoltaic_series
 
-        series = photovoltaic_series(self.weather_file, self.slot_seconds)
+        series = photovoltaic_series(str(self.weather_file), self.slot_seconds)
         return RecordedHarvest(series * (mean_j / series.mean()), round(DAY_S / self.slot_seconds))
 
     @property
@@ -242,9 +271,7 @@ class Scenario:
 
 
 def _as_levels(difficulties: Any) -> tuple[float, ...]:
-    require(isinstance(difficulties, Iterable), "difficulties", difficulties, "a sequence of numbers")
-    levels = tuple(difficulties)
-    require(len(levels) > 0, "difficulties", levels, "one or more numbers")
+    levels = require_sequence("difficulties", difficulties, "one or more numbers")
     for level in levels:
         require_real("difficulties (one of them)", level)
     return levels

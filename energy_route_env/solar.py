@@ -107,7 +107,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, float, float]:
         try:
             weather, place, minutes_to_middle = read(path)
             return _as_hours(weather, minutes_to_middle), float(place["latitude"]), float(place["longitude"])
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration, OSError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, NameError, StopIteration, OSError) as error:
             errors.append(f"{read.__name__[6:]}: {type(error).__name__} {str(error).splitlines()[:1]}")
     raise ValueError(
         f"weather_file is {str(path)!r}, but it must be a whole year by the hour in a format that pvlib reads "
@@ -146,4 +146,4 @@ def _as_hours(weather: pd.DataFrame, minutes_to_middle: int) -> pd.DataFrame:
     hours = weather[list(NEEDED)]
     if len(hours) != HOURS_PER_YEAR:
         raise ValueError(f"{len(hours)} rows instead of {HOURS_PER_YEAR}")
-    return hours.set_index(pd.DatetimeIndex(hours.index) + pd.Timedelta(minutes=minutes_to_middle))
+    return hours.astype(float).set_index(pd.DatetimeIndex(hours.index) + pd.Timedelta(minutes=minutes_to_middle))

@@ -28,7 +28,7 @@ class HarvestSource(Protocol):
 
 @dataclass(frozen=True)
 class GammaHarvest:
-    """Independent Gamma harvests; a coefficient of variation of 0 makes every slot's harvest the mean."""
+    """Independent Gamma harvests; a coefficient of variation of 0 (below 1e-8) makes every slot's harvest the mean."""
 
     mean_j: float
     coefficient_of_variation: float
@@ -40,7 +40,7 @@ class GammaHarvest:
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         """Harvest of `n_slots` slots in joules."""
-        if self.std_j == 0:
+        if self.coefficient_of_variation < 1e-8 or self.mean_j == 0:
             return np.full(n_slots, self.mean_j)
         shape = self.coefficient_of_variation**-2
         return rng.standard_gamma(shape, n_slots) * (self.mean_j / shape)

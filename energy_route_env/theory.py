@@ -192,7 +192,7 @@ class SlotLaw:
     def _log_harvest(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """-log E exp(-z H)."""
         scale = self.harvest_mean_j * self.harvest_cv**2
-        return np.asarray(self.harvest_mean_j * z if scale == 0 else np.log1p(scale * z) * self.harvest_cv**-2, complex)
+        return np.asarray(self.harvest_mean_j * z if scale == 0 else _log1p(scale * z) * self.harvest_cv**-2, complex)
 
     def slope(self, theta: float) -> float:
         """K'(theta) for real theta: the mean of X under its law tilted by exp(theta X)."""
@@ -206,6 +206,12 @@ def _expm1(z: NDArray[np.complex128]) -> NDArray[np.complex128]:
     half = np.sin(z.imag / 2)
     real = np.expm1(z.real) * np.cos(z.imag) - 2 * half * half
     return real + 1j * np.exp(z.real) * np.sin(z.imag)
+
+
+def _log1p(z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """log(1 + z) without cancellation near 0, for complex z with Re z > -1 (numpy's own loses the real part there)."""
+    x, y = z.real, z.imag
+    return 0.5 * np.log1p(2 * x + x * x + y * y) + 1j * np.arctan2(y, 1 + x)
 
 
 def exact_expected_auxiliary_energy(slot_law: SlotLaw, horizons: ArrayLike) -> FloatArray:

@@ -105,14 +105,19 @@ class Trace:
 
 
 def _as_array(field: str, value: Any, kind: type) -> np.ndarray:
-    """A one-dimensional array of the kind; whole numbers must be given as such."""
+    """An array of the kind, from anything array-like of numbers; whole numbers must be given as such."""
     try:
         array = np.asarray(value)
-        if array.size == 0:
-            array = array.astype(kind)
-        return array.astype(kind, casting="same_kind" if kind is int else "unsafe")
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{field} is {value!r}, but it must be an array of {kind.__name__} values.") from error
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    numbers = array.dtype.kind in ("iu" if kind is int else "iuf") or array.size == 0
+    require(
+        numbers and (array.ndim > 0 or field not in ("harvest_j", "task_slot")),
+        field,
+        value,
+        f"an array of {kind.__name__} values",
+    )
+    return array.astype(kind)
 
 
 BEFORE_J, AFTER_J, ARRIVED = range(3)
@@ -227,7 +232,8 @@ class Tables:
     def _load_waiting(self, row: int, trace: Trace, cheapest: IntArray) -> None:
         n, waits = trace.n_tasks, trace.deadline_slots > 0
         tasks, rest = self._span(row, n)
-        due = np.minimum(trace.task_slot + np.minimum(trace.deadline_slots, self.horizon_slots), self.horizon_slots)
+        slot, deadline = trace.task_slot.astype(np.int64), trace.deadline_slots.astype(np.int64)
+        due = np.minimum(slot + np.minimum(deadline, self.horizon_slots), self.horizon_slots)
         self.due_slot[tasks], self.due_slot[rest] = due, self.horizon_slots
         self.due_order[tasks], self.due_order[rest] = np.lexsort((waits, due)), n
         in_turn = np.flatnonzero(waits)

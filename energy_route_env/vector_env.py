@@ -112,7 +112,8 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
             raise ResetNeeded(f"Episodes are over in environments {np.flatnonzero(stale).tolist()}: reset them first.")
         outcome = self._batch.step(self._valid(actions))
         reward = 0.0 - outcome.auxiliary_j
-        ended = self._over = outcome.ended & ~stale
+        ended = outcome.ended & ~stale
+        self._over = ended & (mode is not AutoresetMode.SAME_STEP)
         final: dict[str, Any] = {}
         if mode is AutoresetMode.SAME_STEP:
             final = self._final(outcome, ended) if ended.any() else final
@@ -124,6 +125,10 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         nowhere = np.zeros(self.num_envs, bool)
         ends = (nowhere, ended.copy()) if self.scenario.continuing else (ended.copy(), nowhere)
         return self._batch.observation(), reward, *ends, info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which actions are carried out as they are, shape (n, n_actions), by the convention of sb3-contrib."""
+        return action_masks(self.scenario, self._batch.queue.due > 0).astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
         """The decisions at hand, as dispatchers see them."""
@@ -137,7 +142,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         if array.min() < 0 or array.max() >= n_actions:
             bad = array[(array < 0) | (array >= n_actions)]
             require(False, "actions (one of them)", int(bad[0]), f"a whole number from 0 to {n_actions - 1}")
-        return array
+        return array.astype(np.int64)
 
     def _restart(self, outcome: Outcome, which: NDArray[np.bool_]) -> Outcome:
         """Start new episodes in the given environments; the step did nothing there, as far as its info tells."""
@@ -196,9 +201,12 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         return np.flatnonzero(array)
 
     def _seed(self, seed: int | Sequence[int | None] | None, rows: NDArray[np.intp]) -> None:
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, (int, np.integer)) else seed
-        if seeds is None:
+        if seed is None:
             return
+        if isinstance(seed, (Sequence, np.ndarray)) and not isinstance(seed, str):
+            seeds = list(seed)
+        else:
+            seeds = [seed + i if isinstance(seed, (int, np.integer)) else seed for i in range(self.num_envs)]
         require(len(seeds) == self.num_envs, "len(seed)", len(seeds), f"{self.num_envs}, one for each environment")
         for row in rows.tolist():
             if (value := seeds[row]) is not None:
@@ -215,6 +223,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         """The given trace or traces for these rows, or drawn ones."""
         if given is None:
             return [self.scenario.draw(self._rng(row)) for row in rows.tolist()]
+        require(isinstance(given, (Trace, list, tuple)), "options['trace']", given, "a Trace, or a list of them")
         traces = [given] * self.num_envs if isinstance(given, Trace) else list(given)
         require(
             len(traces) == self.num_envs, "len(options['trace'])", len(traces), f"{self.num_envs} or a single Trace"

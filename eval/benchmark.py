@@ -21,6 +21,7 @@ from energy_route_env.theory import SlotLaw, exact_expected_auxiliary_energy, ex
 from eval.records import ResultFolder, run_record
 from eval.rollout import simulate
 from eval.statistics import Estimate
+from eval.units import energy_unit
 
 ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "error-0.05", "fixed-0", "fixed-1", "random")
 DEFERRAL = ("greedy-deferral", "surplus-deferral")
@@ -49,7 +50,7 @@ class BenchmarkArgs:
     overwrite: bool = False
     """Replace an existing folder of that name."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Check what the scenarios do not check themselves."""
         require_whole("episodes", self.episodes, 2)
         require_whole("seed", self.seed, 0)
@@ -60,7 +61,9 @@ class BenchmarkArgs:
 def main(args: BenchmarkArgs) -> None:
     """Run the benchmark, save its tables, print them and say what they show."""
     console = Console()
-    settings = [make_scenario(name, renewable_ratio=ratio) for name in args.scenarios for ratio in args.ratios]
+    args.check()
+    names, ratios = dict.fromkeys(args.scenarios), dict.fromkeys(args.ratios)
+    settings = [make_scenario(name, renewable_ratio=ratio) for name in names for ratio in ratios]
     cells = [(s, name, make_dispatcher(name, s)) for s in settings for name in dispatcher_names(s, args.dispatchers)]
     folder = ResultFolder(args.results, args.name or None, "benchmark", overwrite=args.overwrite)
     console.print(
@@ -75,12 +78,12 @@ def main(args: BenchmarkArgs) -> None:
             folder.save_part(f"episodes-{len(tables):03d}", tables[-1])
     episodes = pd.concat(tables, ignore_index=True)
     summary = summarise(episodes, {(s.name, s.renewable_ratio, name): (s, d) for s, name, d in cells})
-    folder.finish({"episodes": episodes, "summary": summary}, run_record(asdict(args)))
+    finished = folder.finish({"episodes": episodes, "summary": summary}, run_record(asdict(args)))
     for table in render(summary):
         console.print(table, "")
     for sentence in verdicts(summary):
         console.print(sentence, soft_wrap=True)
-    console.print(f"Results: {folder.path} (episodes.csv.gz, summary.csv, run.json)", soft_wrap=True)
+    console.print(finished, soft_wrap=True)
 
 
 def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[str]:
@@ -158,14 +161,6 @@ def _theory_columns(mean: Estimate, law: SlotLaw | None, horizon: int) -> dict[s
     return dict(zip(names, values, strict=True))
 
 
-_UNITS = ((1e9, "GJ"), (1e6, "MJ"), (1e3, "kJ"), (1.0, "J"))
-
-
-def _unit(values: pd.Series) -> tuple[float, str]:
-    largest = values.abs().max()
-    return next((unit for unit in _UNITS if largest >= unit[0]), _UNITS[-1])
-
-
 def _number(value: float, scale: float = 1.0, digits: int = 2, sign: str = "") -> str:
     rounded = round(value / scale, digits) + 0.0  # no negative zero
     return "" if pd.isna(value) else f"{rounded:{sign},.{digits}f}"
@@ -187,7 +182,8 @@ def render(summary: pd.DataFrame) -> Iterator[Table]:
 
 def _table(columns: dict[str, list[str]], title: str | None = None) -> Table:
     """A table of the columns that hold anything."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, show_edge=False)
+    style = {"title_justify": "left", "title_style": "bold", "box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
+    table = Table(title=title, padding=(0, 1, 0, 0), **style)
     shown = {head: cells for head, cells in columns.items() if any(cells)}
     for column in shown:
         table.add_column(column, justify="left" if column == "dispatcher" else "right", no_wrap=True)
@@ -202,7 +198,7 @@ def _column(rows: pd.DataFrame, column: str, scale: float = 1.0, digits: int = 2
 
 def _energy_table(title: str, rows: pd.DataFrame) -> Table:
     """Auxiliary energy, its paired difference to the reference, and predictions with the deviation from the exact."""
-    scale, unit = _unit(rows["auxiliary_j"])
+    scale, unit = energy_unit(rows["auxiliary_j"])
     difference = [_interval(row, "difference_j", scale, "+") for _, row in rows.iterrows()]
     columns = {
         "dispatcher": list(rows["dispatcher"]),
@@ -219,7 +215,7 @@ def _energy_table(title: str, rows: pd.DataFrame) -> Table:
 
 def _cost_table(rows: pd.DataFrame) -> Table:
     """What a task cost, what the grid gave and the battery spilled, and the slot law."""
-    scale, unit = _unit(rows["energy_per_task_j"])
+    scale, unit = energy_unit(rows["energy_per_task_j"])
     columns = {
         "dispatcher": list(rows["dispatcher"]),
         f"{unit}/task": _column(rows, "energy_per_task_j", scale, 1),
@@ -240,7 +236,7 @@ def verdicts(summary: pd.DataFrame) -> Iterator[str]:
 
 
 def _verdict(name: str, rows: pd.DataFrame, deviations: pd.Series) -> str:
-    scale, unit = _unit(rows["auxiliary_j"])
+    scale, unit = energy_unit(rows["auxiliary_j"])
     best = rows.loc[rows["auxiliary_j"].idxmin()]
     ties = list(rows.loc[rows["auxiliary_j"] == best["auxiliary_j"], "dispatcher"])
     least = f"{_number(best['auxiliary_j'], scale)} ± {_number(best['auxiliary_j_half_width'], scale)} {unit}"

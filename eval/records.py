@@ -16,6 +16,14 @@ import pandas as pd
 PACKAGES = ("energy-route-env", "gymnasium", "numpy", "scipy", "pandas", "pvlib", "torch", "stable-baselines3")
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file, in a folder made if need be, so that a kill leaves the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
 class ResultFolder:
     """A folder of results that appears whole or not at all.
 
@@ -37,28 +45,44 @@ class ResultFolder:
         name = name or f"{kind}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
         if Path(name).name != name or name in (".", ".."):
             raise ValueError(f"name is {name!r}, but it must be a plain folder name.")
-        self.path, self._partial = results / name, results / f"{name}.partial"
+        self.path, self.partial = results / name, results / f"{name}.partial"
         if self.path.exists() and not overwrite:
             raise FileExistsError(f"{self.path} exists already: give another --name, or --overwrite to replace it.")
-        self._partial.mkdir(parents=True, exist_ok=True)
+        _set_aside(self.partial)
+        self.partial.mkdir(parents=True)
         self._parts: list[Path] = []
 
     def save_part(self, name: str, table: pd.DataFrame) -> None:
         """Save a finished part of the run."""
-        self._parts.append(self._partial / f"{name}.csv.gz")
+        self._parts.append(self.partial / f"{name}.csv.gz")
         table.to_csv(self._parts[-1], index=False, compression={"method": "gzip", "compresslevel": 1})
 
-    def finish(self, tables: dict[str, pd.DataFrame], record: dict[str, Any]) -> None:
-        """Save the whole tables (long ones compressed) and the record, drop the parts, and move into place."""
+    def finish(self, tables: dict[str, pd.DataFrame], record: dict[str, Any]) -> str:
+        """Save the whole tables (long ones compressed) and the record, drop the parts, and move into place.
+
+        Returns:
+            A sentence that says where the results lie, and the names of the files.
+        """
         for name, table in tables.items():
             suffix = ".csv.gz" if len(table) > 1000 else ".csv"
-            table.to_csv(self._partial / f"{name}{suffix}", index=False)
-        (self._partial / "run.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
+            table.to_csv(self.partial / f"{name}{suffix}", index=False)
+        (self.partial / "run.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
         for part in self._parts:
             part.unlink()
         if self.path.exists():
             shutil.rmtree(self.path)
-        self._partial.rename(self.path)
+        self.partial.rename(self.path)
+        return f"Results: {self.path} ({', '.join(sorted(file.name for file in self.path.iterdir()))})"
+
+
+def _set_aside(partial: Path) -> None:
+    """Keep what a killed run of the same name has left, under the first free number."""
+    number = 1
+    while partial.exists():
+        kept = partial.with_suffix(f".killed-{number}")
+        if not kept.exists():
+            partial.rename(kept)
+        number += 1
 
 
 def run_record(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +94,7 @@ def run_record(arguments: dict[str, Any]) -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {package: version for package in PACKAGES if (version := _version(package))},
         "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": bool(_git("status", "--porcelain")),
+        "git_dirty": None if (changes := _git("status", "--porcelain")) is None else bool(changes),
     }
 
 

@@ -16,6 +16,7 @@ from rich.progress import track
 from rich.table import Table
 
 import energy_route_env  # noqa: F401  (registers the environment)
+from energy_route_env._checks import require_whole
 
 OURS, PEER = "EnergyRoute-v0", "CartPole-v1"
 
@@ -33,9 +34,15 @@ class SpeedArgs:
     rounds: int = 5
     """Rounds; medians and the range of the ratios are shown."""
 
+    def check(self) -> None:
+        """Check the counts."""
+        for name, value in vars(self).items():
+            require_whole(name, value, 1)
+
 
 def main(args: SpeedArgs) -> None:
     """Measure, and print a table."""
+    args.check()
     console = Console()
     measures: dict[str, Callable[[str], float]] = {
         "1, resets included": lambda env_id: single_rate(env_id, args.single_steps),

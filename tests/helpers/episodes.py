@@ -1,0 +1,111 @@
+"""Episodes seen from outside, and a naive simulator to compare them with."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from energy_route_env import Decision, EnergyRouteEnv, Scenario, Trace
+
+
+class Played(NamedTuple):
+    """An episode seen from outside, one entry for each step."""
+
+    decisions: list[Decision]
+    """What was seen before each step."""
+    infos: list[dict[str, Any]]
+    rewards: list[float]
+    slots_after: list[int]
+    """The slot at hand after each step, the horizon at the end."""
+
+    def column(self, name: str) -> list[Any]:
+        return [info[name] for info in self.infos]
+
+    @property
+    def balance(self) -> dict[str, float]:
+        return self.infos[-1]["balance"]
+
+
+def play(scenario: Scenario, trace: Trace, actions: Iterator[int]) -> Played:
+    """Run an episode to its end, every action taken from the iterator."""
+    env = EnergyRouteEnv(scenario)
+    env.reset(options={"trace": trace})
+    played = Played([], [], [], [])
+    for _ in range(trace.n_tasks + scenario.horizon_slots):  # every step dispatches a task or closes a slot
+        played.decisions.append(env.decision())
+        _, reward, terminated, truncated, info = env.step(next(actions))
+        played.infos.append(info)
+        played.rewards.append(float(reward))
+        played.slots_after.append(scenario.horizon_slots - int(env.decision().slots_left[0]))
+        if terminated or truncated:
+            return played
+    raise AssertionError("The episode does not end.")
+
+
+class Naive:
+    """The model's Section 2 and 3, slot by slot and task by task, with lists."""
+
+    def __init__(self, scenario: Scenario, trace: Trace) -> None:
+        self.scenario, self.trace = scenario, trace
+        self.battery, self.left = scenario.initial_battery_j, 0.0
+        self.auxiliary = self.spilled = self.lost = 0.0
+        self.log: list[tuple[int, int, bool, float, float, float, float]] = []
+        """Slot, model, forced, battery before, harvest left before, energy, auxiliary energy."""
+
+    def draw(self, energy: float) -> float:
+        from_harvest = min(energy, self.left)
+        delivered = min(energy - from_harvest, self.scenario.discharge_efficiency * self.battery)
+        drained = delivered / self.scenario.discharge_efficiency
+        self.left -= from_harvest
+        self.battery = max(self.battery - drained, 0.0)
+        self.lost += drained - delivered
+        self.auxiliary += energy - from_harvest - delivered
+        return energy - from_harvest - delivered
+
+    def close(self) -> None:
+        stored = min(self.scenario.charge_efficiency * self.left, self.scenario.capacity_j - self.battery)
+        used = stored / self.scenario.charge_efficiency
+        self.battery += stored
+        self.spilled += self.left - used
+        self.lost += used - stored
+        self.left = 0.0
+
+    def cost(self, task: int, model: int) -> float:
+        return float(self.scenario.energy_j(self.trace.difficulty[task])[model])
+
+    def cheapest(self, task: int) -> int:
+        return int(self.scenario.expected_energy_j(self.trace.observed_difficulty[task]).argmin())
+
+    def run(self, actions: Iterator[int]) -> None:
+        open_tasks: list[int] = []
+        for slot, harvest in enumerate(self.trace.harvest_j.tolist()):
+            self.left = harvest
+            open_tasks += np.flatnonzero(self.trace.task_slot == slot).tolist()
+            self._run_slot(slot, open_tasks, actions)
+            self.close()
+        if open_tasks:
+            energy = sum(self.cost(task, self.cheapest(task)) for task in open_tasks)
+            slot, model, forced, battery, left, before, auxiliary = self.log[-1]
+            drawn = self.draw(energy)
+            self.log[-1] = (slot, model, forced, battery, left, before + energy, auxiliary + drawn)
+
+    def _run_slot(self, slot: int, open_tasks: list[int], actions: Iterator[int]) -> None:
+        deadline = self.trace.deadline_slots
+        closed = False
+        while True:
+            due = [task for task in open_tasks if self.trace.task_slot[task] + deadline[task] == slot]
+            due.sort(key=lambda task: deadline[task] > 0)
+            offered = due or ([] if closed else open_tasks)
+            if not offered:
+                return
+            task, action = offered[0], next(actions)
+            before = (self.battery, self.left)
+            if action == len(self.scenario.models) and not due:
+                closed = True
+                self.log.append((slot, -1, False, *before, 0.0, 0.0))
+                continue
+            forced = action == len(self.scenario.models)
+            model = self.cheapest(task) if forced else action
+            energy = self.cost(task, model)
+            open_tasks.remove(task)
+            self.log.append((slot, model, forced, *before, energy, self.draw(energy)))
