@@ -63,7 +63,10 @@ class Oracle(Deterministic):
 
 
 class Myopic(Deterministic):
-    """The lowest expected energy over the noise's law: Bayes-optimal where nothing can wait."""
+    """The lowest expected energy over the noise's law: of all battery-blind dispatchers without privilege the best.
+
+    Not of all: where models of about the same mean differ in variance, `VarianceAware` draws less.
+    """
 
     def choose(self, observed: FloatArray, difficulty: FloatArray | None) -> Actions:
         """The model of lowest expected energy."""

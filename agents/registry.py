@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel, ScalingLaw
 from agents.deferral import GreedyDeferral, SurplusDeferral
@@ -10,6 +11,23 @@ from agents.dispatcher import Dispatcher
 from agents.variance_aware import VarianceAware
 from energy_route_env import Scenario
 from energy_route_env._checks import require_known
+
+if TYPE_CHECKING:
+    from agents.learned import Learned
+
+
+def _shipped(scenario: Scenario) -> Dispatcher:
+    return _learned().shipped(scenario)
+
+
+def _learned() -> type[Learned]:
+    """The class, imported only where it is needed: it takes torch (the extra `learned`)."""
+    try:
+        from agents.learned import Learned
+    except ImportError as error:
+        raise ImportError(f"Learned dispatchers need {error.name}: pip install -e '.[learned]'.") from error
+    return Learned
+
 
 _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
     "oracle": Oracle,
@@ -19,6 +37,7 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
     "variance-aware": VarianceAware,
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,
+    "learned": _shipped,
 }
 _WITH_NUMBER: dict[str, Callable[[Scenario, str], Dispatcher]] = {
     "error": lambda scenario, rate: ErrorProne(Oracle(scenario), float(rate)),
@@ -33,17 +52,22 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
 
     Args:
         name: one of `NAMES`. `error-RATE` errs from the oracle's choice; `surplus-deferral` may carry its threshold,
-            as in surplus-deferral-0.6.
+            as in surplus-deferral-0.6; `learned` is the policy that comes with the project, and the path of a
+            .safetensors file is a policy of your own.
         scenario: the scenario in which it decides.
 
     Raises:
-        ValueError: if the name is unknown (with the nearest valid one) or its number is not valid.
+        ValueError: if the name is unknown (with the nearest valid one), its number is not valid, or a policy does
+            not fit.
+        ImportError: if it is learned and the extra `learned` is not installed.
 
     Example:
         >>> from energy_route_env import make_scenario
         >>> make_dispatcher("error-0.05", make_scenario("paper")).rate
         0.05
     """
+    if name.endswith(".safetensors"):
+        return _learned().load(name, scenario)
     stem, _, number = name.rpartition("-")
     try:
         if stem in _WITH_NUMBER:

@@ -57,12 +57,8 @@ class ResultFolder:
         self._parts.append(self.partial / f"{name}.csv.gz")
         table.to_csv(self._parts[-1], index=False, compression={"method": "gzip", "compresslevel": 1})
 
-    def finish(self, tables: dict[str, pd.DataFrame], record: dict[str, Any]) -> str:
-        """Save the whole tables (long ones compressed) and the record, drop the parts, and move into place.
-
-        Returns:
-            A sentence that says where the results lie, and the names of the files.
-        """
+    def finish(self, tables: dict[str, pd.DataFrame], record: dict[str, Any]) -> None:
+        """Save the whole tables (long ones compressed) and the record, drop the parts, and move into place."""
         for name, table in tables.items():
             suffix = ".csv.gz" if len(table) > 1000 else ".csv"
             table.to_csv(self.partial / f"{name}{suffix}", index=False)
@@ -72,6 +68,9 @@ class ResultFolder:
         if self.path.exists():
             shutil.rmtree(self.path)
         self.partial.rename(self.path)
+
+    def contents(self) -> str:
+        """A line that says where the finished results lie and what is there."""
         return f"Results: {self.path} ({', '.join(sorted(file.name for file in self.path.iterdir()))})"
 
 

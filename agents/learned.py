@@ -1,0 +1,193 @@
+"""Learned dispatchers: a policy network from a safetensors file with its card, or any Stable-Baselines3 model.
+
+A policy is two files: `NAME.safetensors` holds the weights of a multilayer perceptron from the observation to a score
+per action, `NAME.json` (its card) what it was trained for, how, and what it achieved. Nothing in them is executed when
+they are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from agents.dispatcher import Actions, Dispatcher
+from agents.policies import shipped_policies
+from energy_route_env import FEATURES, Decision, Scenario
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
+Layers = Mapping[str, torch.Tensor]
+
+
+class SB3Model(Protocol):
+    """What Stable-Baselines3's algorithms have in common."""
+
+    def predict(self, observation: NDArray[np.float32], *, deterministic: bool) -> tuple[Any, Any]:
+        """Actions, and a recurrent state that is not used here."""
+
+
+class Learned(Dispatcher):
+    """Takes the action that a policy scores highest.
+
+    Args:
+        predict: from observations (n, 9) to actions (n,).
+    """
+
+    def __init__(self, predict: Callable[[NDArray[np.float32]], NDArray[np.int64]]) -> None:
+        """Keep the policy."""
+        self._predict = predict
+
+    def act(self, decision: Decision) -> Actions:
+        """The policy's actions, without chance."""
+        return self._predict(np.ascontiguousarray(decision.observation))
+
+    @classmethod
+    def from_sb3(cls, model: SB3Model) -> Learned:
+        """Any Stable-Baselines3 model in memory."""
+        return cls(lambda observation: np.asarray(model.predict(observation, deterministic=True)[0]))
+
+    @classmethod
+    def shipped(cls, scenario: Scenario) -> Learned:
+        """The policy that comes with the project for the scenario of this name.
+
+        Raises:
+            ValueError: if there is none, or it does not fit.
+        """
+        if scenario.name not in shipped_policies():
+            raise ValueError(
+                f"scenario.name is {scenario.name!r}, but it must be one with a shipped policy "
+                f"({', '.join(shipped_policies())}). Train one: python -m train ppo --help, and give the path of its "
+                f"policy.safetensors instead of 'learned'."
+            )
+        return cls.load(shipped_policies()[scenario.name], scenario)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], scenario: Scenario) -> Learned:
+        """A policy from its two files, checked against each other and against the scenario.
+
+        Raises:
+            ValueError: if a file is missing, truncated, of another format (a pickle, say) or of another shape, or the
+                policy was trained on observations that mean something else.
+        """
+        weights, card = _read(Path(path))
+        _check_observation(Path(path), card, scenario)
+        layers = _check_layers(Path(path), weights, card, scenario)
+        activation = ACTIVATIONS[card["network"]["activation"]]
+        return cls(lambda observation: _best_action(layers, activation, observation))
+
+
+def observation_meaning(scenario: Scenario) -> dict[str, Any]:
+    """What an observation's numbers and an action's index stand for; a policy can only be used where it is the same."""
+    return {
+        "features": list(FEATURES),
+        "models": list(scenario.models.n_params),
+        "difficulties": list(scenario.difficulties),
+        "difficulty_noise": scenario.difficulty_noise,
+        "deadline_slots": scenario.deadline_slots,
+    }
+
+
+def save_policy(path: Path, layers: Layers, card: dict[str, Any]) -> None:
+    """Write the weights and then the card, each whole or not at all.
+
+    Args:
+        path: of the weights, ending in .safetensors.
+        layers: `0.weight` (out, in), `0.bias` (out,), `1.weight`, ... from the observation on.
+        card: with at least `observation` (see `observation_meaning`) and `network` ("activation" and "sizes").
+    """
+    data = save(dict(layers))
+    for file, content in ((path, data), (path.with_suffix(".json"), _card_text(card, data))):
+        partial = file.with_name(file.name + ".partial")
+        partial.write_bytes(content)
+        partial.replace(file)
+
+
+def _card_text(card: dict[str, Any], weights: bytes) -> bytes:
+    return (json.dumps(card | {"weights_sha256": hashlib.sha256(weights).hexdigest()}, indent=2) + "\n").encode()
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    card_path = path.with_suffix(".json")
+    for file in (path, card_path):
+        if not file.is_file():
+            raise ValueError(
+                f"policy is {str(path)!r}, but {file.name} is missing there: weights and card go together."
+            )
+    data = path.read_bytes()
+    try:
+        weights = load(data)
+    except SafetensorError as error:
+        raise ValueError(
+            f"policy is {str(path)!r}, but it must be a whole safetensors file; this one is truncated or of another "
+            f"format, such as a pickle ({error})."
+        ) from error
+    try:
+        card = json.loads(card_path.read_text())
+        whole = card["weights_sha256"] == hashlib.sha256(data).hexdigest()
+        known = card["network"]["activation"] in ACTIVATIONS and card["observation"] and card["network"]["sizes"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"policy is {str(path)!r}, but its card {card_path.name} is not one of a policy ({error!r})."
+        ) from error
+    if not (whole and known):
+        raise ValueError(f"policy is {str(path)!r}, but its card {card_path.name} describes other weights than these.")
+    return weights, card
+
+
+def _check_observation(path: Path, card: dict[str, Any], scenario: Scenario) -> None:
+    for name, here in observation_meaning(scenario).items():
+        there = card["observation"].get(name)
+        if there != here:
+            raise ValueError(
+                f"policy is {str(path)!r}, but it must be of this scenario's observation: it was trained where {name} "
+                f"is {there!r}, here it is {here!r}."
+            )
+
+
+def _check_layers(
+    path: Path, weights: Layers, card: dict[str, Any], scenario: Scenario
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Weight and bias of each layer, of the shapes that card and scenario ask for, and finite."""
+    sizes = [len(FEATURES), *card["network"]["sizes"][1:-1], scenario.n_actions]
+    wanted: dict[str, tuple[int, ...]] = {f"{i}.weight": (sizes[i + 1], sizes[i]) for i in range(len(sizes) - 1)}
+    wanted |= {f"{i}.bias": (sizes[i + 1],) for i in range(len(sizes) - 1)}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if found != wanted:
+        raise ValueError(f"policy is {str(path)!r} with shapes {found}, but they must be {wanted}.")
+    if not all(tensor.dtype is torch.float32 and bool(tensor.isfinite().all()) for tensor in weights.values()):
+        raise ValueError(f"policy is {str(path)!r}, but all of its weights must be finite float32 values.")
+    return [(weights[f"{i}.weight"], weights[f"{i}.bias"]) for i in range(len(sizes) - 1)]
+
+
+def _best_action(
+    layers: list[tuple[torch.Tensor, torch.Tensor]],
+    activation: Callable[[torch.Tensor], torch.Tensor],
+    observation: NDArray[np.float32],
+) -> NDArray[np.int64]:
+    with torch.inference_mode(), _one_thread():
+        values = torch.from_numpy(observation)
+        for weight, bias in layers[:-1]:
+            values = activation(torch.nn.functional.linear(values, weight, bias))
+        scores = torch.nn.functional.linear(values, *layers[-1])
+        return scores.argmax(dim=1).numpy()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A network this small takes up to ten times as long on several threads, the more so on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,97 @@
+"""One episode slot by slot: what sun, battery, backlog and grid did under several dispatchers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+
+from agents import Dispatcher, make_dispatcher
+from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
+from energy_route_env._checks import require_whole
+from eval.figures import day_figure, save_figure
+from eval.records import ResultFolder, run_record
+from eval.rollout import draw_traces
+
+
+@dataclass(frozen=True)
+class DayArgs:
+    """Run dispatchers through one trace and show every slot: a table and a picture."""
+
+    scenario: str = "solar"
+    """Name of the scenario."""
+    ratio: float = 1.0
+    """Renewable ratio."""
+    dispatchers: tuple[str, ...] = ("myopic", "surplus-deferral", "learned")
+    """Names of the dispatchers."""
+    episode: int = 0
+    """Which of the seed's episodes."""
+    seed: int = 0
+    """Seed of the traces; 0 is the benchmark's."""
+    name: str = ""
+    """Name of the results' folder; by default day-<date>-<time>."""
+    results: Path = Path("results")
+    """Where the folder goes."""
+    overwrite: bool = False
+    """Replace an existing folder of that name."""
+
+    def check(self) -> None:
+        """Check the counts."""
+        require_whole("episode", self.episode, 0)
+        require_whole("seed", self.seed, 0)
+
+
+def main(args: DayArgs) -> None:
+    """Run, save the table and the picture, and say where they lie."""
+    args.check()
+    console = Console()
+    scenario = make_scenario(args.scenario, renewable_ratio=args.ratio)
+    dispatchers = {name: make_dispatcher(name, scenario) for name in args.dispatchers}
+    folder = ResultFolder(args.results, args.name or None, "day", overwrite=args.overwrite)
+    trace = draw_traces(scenario, [args.episode], args.seed)[0]
+    tables = []
+    for name, dispatcher in track(dispatchers.items(), "running", console=console):
+        dispatcher.reset(args.seed)
+        tables.append(slot_by_slot(scenario, dispatcher, trace).assign(dispatcher=name))
+    slots = pd.concat(tables, ignore_index=True)
+    save_figure(day_figure(slots, scenario.capacity_j), folder.partial / "day")
+    folder.finish({"slots": slots}, run_record(asdict(args)))
+    for name, table in slots.groupby("dispatcher", sort=False):
+        console.print(f"{name}: {table['auxiliary_j'].sum():.4g} J from the grid of {table['consumed_j'].sum():.4g} J")
+    console.print(folder.contents(), soft_wrap=True)
+
+
+def slot_by_slot(scenario: Scenario, dispatcher: Dispatcher, trace: Trace) -> pd.DataFrame:
+    """One row a slot: hours since the start, joules harvested, consumed and drawn from the grid, and what is left.
+
+    `battery_j` and `backlog` are those after the slot's last decision; what the end of the episode runs and draws for a
+    remaining backlog counts in the last slot.
+    """
+    env = EnergyRouteEnv(scenario)
+    env.reset(options={"trace": trace})
+    steps, ended = [], False
+    while not ended:
+        action = int(dispatcher.act(env.decision(dispatcher.privileged))[0])
+        *_, terminated, truncated, info = env.step(action)
+        ended = terminated or truncated
+        after = env.decision()
+        names = ("slot", "energy_j", "auxiliary_j", "battery_j")
+        steps.append({name: info[name] for name in names} | {"backlog": int(after.backlog[0] + after.due[0])})
+    grouped = pd.DataFrame(steps).groupby("slot")
+    every_slot = pd.RangeIndex(scenario.horizon_slots, name="slot")
+    sums = grouped[["energy_j", "auxiliary_j"]].sum().reindex(every_slot, fill_value=0.0)
+    last = grouped[["battery_j", "backlog"]].last().reindex(every_slot).ffill().fillna(0.0)
+    return pd.DataFrame(
+        {
+            "hour": np.arange(scenario.horizon_slots) * scenario.slot_seconds / 3600,
+            "harvest_j": trace.harvest_j,
+            "consumed_j": sums["energy_j"],
+            "auxiliary_j": sums["auxiliary_j"],
+            "battery_j": last["battery_j"],
+            "backlog": last["backlog"],
+        }
+    )

@@ -1,0 +1,194 @@
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import A2C, DQN, PPO
+
+from agents import make_dispatcher
+from agents.learned import Learned, observation_meaning, save_policy
+from energy_route_env import make_scenario
+from eval.rollout import simulate
+from train.ppo import policy_layers
+from train.sb3_vec_env import SB3EnergyRoute
+
+PAPER = make_scenario("paper", horizon_slots=30)
+SIZES = [9, 8, 2]
+
+
+def layers(sizes: list[int] = SIZES, seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+        tensors[f"{i}.weight"] = torch.randn(n_out, n_in, generator=generator)
+        tensors[f"{i}.bias"] = torch.randn(n_out, generator=generator)
+    return tensors
+
+
+def saved(folder: Path, tensors: dict[str, torch.Tensor] | None = None, **card: Any) -> Path:
+    path = folder / "policy.safetensors"
+    whole = {"observation": observation_meaning(PAPER), "network": {"activation": "tanh", "sizes": SIZES}} | card
+    save_policy(path, tensors or layers(), whole)
+    return path
+
+
+def observations(n: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, (n, 9)).astype(np.float32)
+
+
+def test_a_loaded_policy_is_the_saved_network(tmp_path: Path) -> None:
+    tensors = layers()
+    learned = Learned.load(saved(tmp_path, tensors), PAPER)
+    arrays = {name: tensor.numpy().astype(float) for name, tensor in tensors.items()}
+    x = observations(500)
+    scores = np.tanh(x @ arrays["0.weight"].T + arrays["0.bias"]) @ arrays["1.weight"].T + arrays["1.bias"]
+    clear = np.abs(scores[:, 0] - scores[:, 1]) > 1e-4
+    assert clear.mean() > 0.99
+    np.testing.assert_array_equal(learned._predict(x)[clear], scores.argmax(axis=1)[clear])
+    assert 0.05 < scores.argmax(axis=1).mean() < 0.95  # both actions occur
+
+
+def test_a_saved_ppo_decides_like_the_model_in_memory(tmp_path: Path) -> None:
+    model = PPO(
+        "MlpPolicy",
+        SB3EnergyRoute(PAPER, 4),
+        n_steps=8,
+        batch_size=32,
+        policy_kwargs={"net_arch": [8]},
+        seed=3,
+        device="cpu",
+    )
+    path = saved(tmp_path, policy_layers(model))
+    ours, theirs = (
+        simulate(PAPER, dispatcher, 50) for dispatcher in (Learned.load(path, PAPER), Learned.from_sb3(model))
+    )
+    np.testing.assert_array_equal(ours.auxiliary_j, theirs.auxiliary_j)
+
+
+@pytest.mark.parametrize("algorithm", [PPO, A2C, DQN])
+def test_any_sb3_model_in_memory_is_a_dispatcher(algorithm: Any) -> None:
+    model = algorithm("MlpPolicy", SB3EnergyRoute(PAPER, 1), device="cpu", seed=0)
+    result = simulate(PAPER, Learned.from_sb3(model), 20)
+    assert np.all(result.auxiliary_j >= simulate(PAPER, make_dispatcher("oracle", PAPER), 20).auxiliary_j - 1e-6)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def pickled(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"0.weight": np.zeros((8, 9))}))
+
+
+def no_card(path: Path) -> None:
+    path.with_suffix(".json").unlink()
+
+
+def half_a_card(path: Path) -> None:
+    path.with_suffix(".json").write_text('{"network": ')
+
+
+def empty_card(path: Path) -> None:
+    path.with_suffix(".json").write_text("{}")
+
+
+def other_weights(path: Path) -> None:
+    card = path.with_suffix(".json").read_text()
+    saved(path.parent, layers(seed=1))
+    path.with_suffix(".json").write_text(card)
+
+
+SPOILED: list[tuple[Callable[[Path], None], str]] = [
+    (truncate, "must be a whole safetensors file; this one is truncated or of another format, such as a pickle"),
+    (pickled, "must be a whole safetensors file; this one is truncated or of another format, such as a pickle"),
+    (no_card, "but policy.json is missing there"),
+    (half_a_card, "its card policy.json is not one of a policy"),
+    (empty_card, "its card policy.json is not one of a policy"),
+    (other_weights, "its card policy.json describes other weights"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "sentence"), SPOILED, ids=[spoil.__name__ for spoil, _ in SPOILED])
+def test_a_spoiled_policy_is_refused_with_a_sentence(
+    spoil: Callable[[Path], None], sentence: str, tmp_path: Path
+) -> None:
+    path = saved(tmp_path)
+    Learned.load(path, PAPER)
+    spoil(path)
+    with pytest.raises(ValueError, match="policy is ") as error:
+        Learned.load(path, PAPER)
+    assert sentence in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_a_network_of_another_shape_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, layers([9, 4, 2]))
+    with pytest.raises(ValueError, match=r"with shapes .*\(4, 9\).* must be .*\(8, 9\)"):
+        Learned.load(path, PAPER)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    tensors = layers()
+    tensors["1.bias"][0] = float("nan")
+    with pytest.raises(ValueError, match="all of its weights must be finite"):
+        Learned.load(saved(tmp_path, tensors), PAPER)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "overrides", "field"),
+    [
+        ("uncertain", {}, "difficulty_noise"),
+        ("solar", {}, "deadline_slots"),
+        ("paper", {"models": (1e9, 2e9)}, "models"),
+        ("paper", {"difficulties": (1.7, 1.8)}, "difficulties"),
+    ],
+)
+def test_a_policy_of_another_scenarios_observation_is_refused(
+    scenario: str, overrides: dict[str, Any], field: str, tmp_path: Path
+) -> None:
+    path = saved(tmp_path)
+    with pytest.raises(ValueError, match=f"it was trained where {field} is .*, here it is "):
+        Learned.load(path, make_scenario(scenario, **overrides))
+
+
+def test_ratio_and_horizon_may_differ_from_the_trainings(tmp_path: Path) -> None:
+    scenario = make_scenario("paper", renewable_ratio=0.7, horizon_slots=10)
+    assert simulate(scenario, make_dispatcher(str(saved(tmp_path)), scenario), 3).auxiliary_j.shape == (3, 1)
+
+
+def test_loading_takes_torch_and_neither_sb3_nor_pickle(tmp_path: Path) -> None:
+    code = (
+        "import sys; from agents import make_dispatcher; from energy_route_env import make_scenario\n"
+        f"make_dispatcher({str(saved(tmp_path))!r}, make_scenario('paper'))\n"
+        "print('torch' in sys.modules, 'stable_baselines3' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["True", "False"]
+
+
+def test_a_killed_save_leaves_the_old_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path)
+    before = path.read_bytes()
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        saved(tmp_path, layers(seed=1))
+    assert path.read_bytes() == before
+    assert json.loads(path.with_suffix(".json").read_text())["network"]["sizes"] == SIZES
+    Learned.load(path, PAPER)
+
+
+def test_threads_of_torch_stay_as_they_were(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        Learned.load(saved(tmp_path), PAPER)._predict(observations(3))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,59 @@
+"""The full bars of training, by `make train-check`: as many steps as the table has, several seeds, 10 000 traces."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from agents import make_dispatcher
+from energy_route_env import make_scenario
+from eval.rollout import simulate
+from train.ppo import PPOArgs, main
+from train.settings import Shaping
+
+pytestmark = pytest.mark.train_check
+
+
+def trained(folder: Path, **settings: object) -> pd.DataFrame:
+    args = PPOArgs(runs=folder, name="run", **settings)  # type: ignore[arg-type]
+    main(args)
+    return pd.read_csv(args.folder / "seeds.csv")
+
+
+@pytest.mark.parametrize(("shaping", "steps"), [("brownian", 1_000_000), ("none", 3_000_000)])
+def test_uncertain_reaches_the_bayes_optimum_over_five_seeds(shaping: Shaping, steps: int, tmp_path: Path) -> None:
+    results = trained(tmp_path, scenario="uncertain", shaping=shaping, steps=steps, seeds=5)
+    assert list(results["episodes"]) == [10_000] * 5
+    assert results["ratio_to_myopic"].mean() <= 1.01
+    scenario = make_scenario("uncertain", horizon_slots=1000)
+    policy = make_dispatcher(str(tmp_path / "run" / "seed-0" / "policy.safetensors"), scenario)
+    longer = simulate(scenario, policy, 2000).auxiliary_j.mean()
+    myopic = simulate(scenario, make_dispatcher("myopic", scenario), 2000).auxiliary_j.mean()
+    Console().print(f"the policy of seed 0 at T = 1000: {longer / myopic:.4f} x myopic")
+
+
+def test_paper_reaches_the_oracle(tmp_path: Path) -> None:
+    results = trained(tmp_path, scenario="paper", shaping="brownian")
+    assert results["ratio_to_myopic"].mean() <= 1.01
+
+
+def test_solar_is_far_below_myopic_and_level_with_the_best_heuristic(tmp_path: Path) -> None:
+    results = trained(tmp_path, scenario="solar")
+    assert results["ratio_to_myopic"].mean() <= 0.6
+    assert results["ratio_to_surplus-deferral"].mean() <= 1.02
+
+
+@pytest.mark.parametrize("name", ["paper", "uncertain"])
+def test_a_shipped_policy_comes_out_of_its_cards_command_again(name: str, tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[1] / "agents" / "policies" / f"{name}.safetensors"
+    trained(tmp_path, scenario=name, shaping="brownian")
+    again = tmp_path / "run" / "seed-0" / "policy.safetensors"
+    Console().print(f"{name}: bit for bit {again.read_bytes() == shipped.read_bytes()}")
+    scenario = make_scenario(name)
+    ours, theirs = (
+        simulate(scenario, make_dispatcher(str(path), scenario), 1000).auxiliary_j.mean() for path in (shipped, again)
+    )
+    assert ours == pytest.approx(theirs, rel=0.005)
+    shutil.rmtree(tmp_path)

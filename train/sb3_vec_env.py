@@ -1,0 +1,117 @@
+"""`EnergyRoute-v0`'s vector environment as a Stable-Baselines3 `VecEnv`. An adapter: it holds no dynamics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from energy_route_env import Decision, EnergyRouteVectorEnv, Scenario
+from energy_route_env._checks import require_real
+
+Indices = int | Iterable[int] | None
+
+
+class SB3EnergyRoute(VecEnv):
+    """n environments of a scenario for Stable-Baselines3, stepped as arrays.
+
+    At an episode's end the environment restarts in the same step, as this library expects: the info holds
+    `terminal_observation`, `TimeLimit.truncated`, the episode's `balance` in joules, and `episode` with the return
+    "r" in joules (whatever the rewards' unit), length "l" and seconds since the start "t", as its `Monitor` has it.
+
+    Args:
+        scenario: a scenario's name or value.
+        num_envs: how many environments.
+        reward_unit_j: rewards are given in this many joules: 1 for joules, a task's mean energy for learning.
+        overrides: any field of the scenario.
+
+    Raises:
+        ValueError: if an argument is not valid.
+    """
+
+    def __init__(
+        self, scenario: str | Scenario = "paper", num_envs: int = 1, reward_unit_j: float = 1.0, **overrides: Any
+    ) -> None:
+        """Build the environments."""
+        require_real("reward_unit_j", reward_unit_j, 0.0, above=True)
+        self.envs = EnergyRouteVectorEnv(num_envs, scenario, AutoresetMode.SAME_STEP, **overrides)
+        self.scenario, self.reward_unit_j = self.envs.scenario, reward_unit_j
+        super().__init__(num_envs, self.envs.single_observation_space, self.envs.single_action_space)
+        self._actions = np.zeros(num_envs, np.int64)
+        self._length = np.zeros(num_envs, np.int64)
+        self._start = time.time()
+        self.started = False
+
+    def reset(self) -> NDArray[np.float32]:
+        """Start an episode in every environment, with the seeds that `seed` has set aside."""
+        observation, _ = self.envs.reset(seed=self._seeds if any(s is not None for s in self._seeds) else None)
+        self._reset_seeds()
+        self._length = np.zeros(self.num_envs, np.int64)
+        self.started = True
+        return observation
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
+        """Route the tasks at hand: observations, rewards, ends, and one info for each environment."""
+        observation, reward, terminated, truncated, info = self.envs.step(self._actions)
+        done = terminated | truncated
+        self._length = self._length + 1
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for i in np.flatnonzero(done).tolist():
+            infos[i] = self._last_info(i, info, bool(truncated[i]))
+        self._length[done] = 0
+        return observation, (reward / self.reward_unit_j).astype(np.float32), done, infos
+
+    def _last_info(self, i: int, info: dict[str, Any], truncated: bool) -> dict[str, Any]:
+        final = info["final_info"]["balance"]
+        balance = {name: float(values[i]) for name, values in final.items() if not name.startswith("_")}
+        episode = {"r": -balance["auxiliary_j"], "l": int(self._length[i]), "t": round(time.time() - self._start, 6)}
+        return {
+            "terminal_observation": info["final_obs"][i],
+            "TimeLimit.truncated": truncated,
+            "balance": balance,
+            "episode": episode,
+        }
+
+    def decision(self) -> Decision:
+        """The decisions at hand, as dispatchers see them."""
+        return self.envs.decision()
+
+    def close(self) -> None:
+        """Release nothing: there are no processes or windows."""
+        self.envs.close()
+
+    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
+        """The attribute, which all environments share, once for each index."""
+        value = getattr(self.envs, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+        """Set an attribute in all environments.
+
+        Raises:
+            ValueError: if only some are meant, since they share it.
+        """
+        if sorted(self._get_indices(indices)) != list(range(self.num_envs)):
+            raise ValueError(f"indices is {indices!r}, but it must be None: the environments share {attr_name!r}.")
+        setattr(self.envs, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call a method of all environments together; of an array with a row for each, every index gets its own."""
+        result = getattr(self.envs, method_name)(*method_args, **method_kwargs)
+        each = isinstance(result, np.ndarray) and result.shape[:1] == (self.num_envs,)
+        return [result[i] if each else result for i in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Indices = None) -> list[bool]:
+        """False: no environment is wrapped; `VecMonitor` is not needed, its statistics are in the infos."""
+        return [False for _ in self._get_indices(indices)]

@@ -1,0 +1,68 @@
+"""Potential-based reward shaping with the Brownian value function (model, Section 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn, VecEnvWrapper
+
+from energy_route_env import Decision, Scenario
+from energy_route_env._checks import require
+from energy_route_env.theory import value_function
+from train.sb3_vec_env import SB3EnergyRoute
+
+
+class BrownianPotential:
+    """Phi(s) = -V(b, n): minus the auxiliary energy still to come, by the Brownian value function, in joules.
+
+    b is what can be drawn now (battery after its discharge loss, and the slot's harvest) less the mean demand of all
+    tasks that are present, n the slots that follow. Drift and volatility are those of the myopic dispatcher. Once the
+    episode is over Phi is 0.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Compute the scenario's drift and volatility."""
+        require(not scenario.continuing, "continuing", True, "False: the potential needs the time left")
+        self._discharge_efficiency = scenario.discharge_efficiency
+        self._mean_task_j = scenario.myopic_moments[0]
+        self._drift, self._volatility = scenario.drift_j, scenario.volatility_j
+
+    def __call__(self, decision: Decision) -> NDArray[np.float64]:
+        """Phi in joules, shape (n,)."""
+        present = (decision.due + decision.backlog) * self._mean_task_j
+        usable = self._discharge_efficiency * decision.battery_j + decision.harvest_left_j - present
+        following = np.maximum(decision.slots_left - 1, 0)
+        return -value_function(usable, following, self._drift, self._volatility)
+
+
+class BrownianShaping(VecEnvWrapper):
+    """Adds Phi(next state) - Phi(state) to each reward.
+
+    Over an episode the additions sum to -Phi(first state), which no choice can change: on every trace the returns of
+    all policies are shifted by the same amount, and their ranking stays (Ng, Harada and Russell 1999; discount 1).
+    Each single reward then holds the whole expected cost of its decision, not just what the grid gave at once.
+    """
+
+    venv: SB3EnergyRoute
+
+    def __init__(self, venv: SB3EnergyRoute) -> None:
+        """Wrap the environments of one scenario, whether or not episodes are under way."""
+        super().__init__(venv)
+        self._potential = BrownianPotential(venv.scenario)
+        self._before = self._potential(venv.decision()) if venv.started else np.zeros(venv.num_envs)
+
+    def reset(self) -> NDArray[np.float32]:
+        """Start an episode in every environment."""
+        observation: Any = self.venv.reset()
+        self._before = self._potential(self.venv.decision())
+        return observation
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """As the environments, with shaped rewards."""
+        observation, reward, done, infos = self.venv.step_wait()
+        after = self._potential(self.venv.decision())
+        gained = np.where(done, 0.0, after) - self._before
+        self._before = after
+        return observation, (reward + gained / self.venv.reward_unit_j).astype(np.float32), done, infos
