@@ -15,6 +15,7 @@ from energy_route_env._checks import require, require_known
 from energy_route_env.batch import Batch, Outcome
 from energy_route_env.decision import FEATURES, Decision, observation_space
 from energy_route_env.dynamics import Floats
+from energy_route_env.rendering import RENDER_FPS, RENDER_MODES, Frame, Screen
 from energy_route_env.scenarios import Scenario, make_scenario
 
 Observation = NDArray[np.float32]
@@ -68,6 +69,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
 
     ## Arguments
     `gym.make("EnergyRoute-v0", scenario="paper", **overrides)`: a scenario's name or value, and any of its fields.
+    `render_mode` is `human` (a window), `rgb_array` (pictures; both need the extra `render`) or `ansi` (text).
 
     >>> import gymnasium as gym
     >>> env = gym.make("energy_route_env:EnergyRoute-v0", scenario="uncertain", horizon_slots=500)
@@ -81,12 +83,13 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         ValueError: if the scenario, a field or a value is not valid.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012  (declared by the base class)
+    metadata = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}  # noqa: RUF012  (declared by the base class)
     feature_names = tuple(FEATURES)
 
-    def __init__(self, scenario: str | Scenario = "paper", render_mode: None = None, **overrides: Any) -> None:
+    def __init__(self, scenario: str | Scenario = "paper", render_mode: str | None = None, **overrides: Any) -> None:
         """Build the environment of a scenario."""
-        require(render_mode is None, "render_mode", render_mode, "None: this version does not render")
+        known = render_mode is None or (isinstance(render_mode, str) and render_mode in RENDER_MODES)
+        require(known, "render_mode", render_mode, f"None or one of {list(RENDER_MODES)}")
         self.render_mode = render_mode
         self.scenario = make_scenario(scenario, **overrides)
         self.observation_space = observation_space()
@@ -94,6 +97,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         self._n_actions = self.scenario.n_actions
         self._batch = Batch(self.scenario, 1, Floats)
         self._masks = list(action_masks(self.scenario, np.array([False, True])))
+        self._screen = None if render_mode is None else Screen(self.scenario, render_mode)
         self._over = True
 
     def reset(
@@ -109,6 +113,8 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
             self._batch.check_trace(trace)
         self._batch.load([trace])
         self._over = False
+        if self._screen is not None:
+            self._screen.begin(self._batch)
         start = Outcome(0.0, 0.0, -1, False, self._batch.queue.slot, False)
         return self._batch.observation(), self._info(start)
 
@@ -122,6 +128,8 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         if self._over:
             raise ResetNeeded("No episode is under way: call reset() before step().")
         outcome = self._batch.step(self._valid(action))
+        if self._screen is not None:
+            self._screen.record(self._batch, outcome)
         info = self._info(outcome)
         ended = self._over = outcome.ended
         if ended:
@@ -134,6 +142,29 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
             ended and continuing,
             info,
         )
+
+    def render(self) -> Frame | str | None:
+        """Show the moment: the battery, harvest, demand and auxiliary energy so far, the queue and the last choice.
+
+        Returns:
+            An array (400, 640, 3) of uint8 for `rgb_array`, text for `ansi`, None for `human`, whose window shows
+            every step by itself.
+
+        Raises:
+            ResetNeeded: if no episode has begun.
+        """
+        if self._screen is None:
+            gym.logger.warn(
+                "render() does nothing without a mode: give one when the environment is made, "
+                'as in gym.make("EnergyRoute-v0", render_mode="rgb_array").'
+            )
+            return None
+        return self._screen.render(self._batch)
+
+    def close(self) -> None:
+        """Close the window, where there is one."""
+        if self._screen is not None:
+            self._screen.close()
 
     def _valid(self, action: Any) -> int:
         try:

@@ -13,6 +13,8 @@ HEAVY = (
     "train",
     "tyro",
     "rich",
+    "PIL",
+    "pygame",
 )
 
 
