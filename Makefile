@@ -2,16 +2,22 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The arrays here are small: threads inside NumPy and torch only stand in each other's way.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help benchmark speed test test-slow format clean
+.PHONY: help benchmark figures speed test test-slow train-check format clean
 
 help:  ## List what there is to make
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 benchmark: $(VENV)/.run-installed  ## The main job: every dispatcher in every scenario, with intervals, beside theory
-	@$(BIN)/python -m eval benchmark
+	@$(BIN)/python -m eval benchmark --figures
+
+figures: $(VENV)/.run-installed  ## Every figure of the docs and its table
+	@$(BIN)/python -m eval figures
 
 speed: $(VENV)/.run-installed  ## Steps per second and memory, as ratios to CartPole-v1
 	@$(BIN)/python -m eval speed
@@ -20,10 +26,13 @@ test: $(VENV)/.dev-installed  ## Format, lint, types, tests
 	@echo "== Format check"; $(BIN)/ruff format --check .
 	@echo "== Lint"; $(BIN)/ruff check .
 	@echo "== Types"; $(BIN)/mypy
-	@echo "== Tests, and the examples in README and docstrings"; $(BIN)/python -m pytest -n auto -m "not slow"
+	@echo "== Tests, and the examples in README and docstrings"; $(BIN)/python -m pytest -n auto -m "not slow and not train_check"
 
 test-slow: $(VENV)/.dev-installed  ## The tests that take minutes
 	@$(BIN)/python -m pytest -n auto -m slow
+
+train-check: $(VENV)/.dev-installed  ## Train policies of every scenario and hold them to their bars (a quarter of an hour)
+	@$(BIN)/python -m pytest -m train_check -s
 
 format: $(VENV)/.dev-installed  ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .; $(BIN)/ruff format .

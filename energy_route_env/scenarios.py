@@ -38,6 +38,8 @@ from energy_route_env.traces import IntArray, Trace
 PAPER_DIFFICULTIES = tuple(np.linspace(1.7, 1.9, 10).tolist())
 PAPER_POOL = ModelPool()
 DAY_S = 86_400.0
+MOST_NOISE = 0.5
+"""Largest difficulty noise: expected energies are exact to 1e-9 up to here, and their integrals grow wild beyond."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +96,9 @@ class Scenario:
         object.__setattr__(self, "difficulties", _as_levels(self.difficulties))
         for name in ("name", "summary"):
             require(isinstance(getattr(self, name), str), name, getattr(self, name), "a string")
-        for name in ("difficulty_noise", "arrival_rate", "renewable_ratio"):
+        for name in ("arrival_rate", "renewable_ratio"):
             require_real(name, getattr(self, name), 0.0)
+        require_real("difficulty_noise", self.difficulty_noise, 0.0, MOST_NOISE)
         for name in ("queries_per_task", "slot_seconds"):
             require_real(name, getattr(self, name), 0.0, above=True)
         require_real("deferrable_share", self.deferrable_share, 0.0, 1.0)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 NEEDED = ("ghi", "dni", "dhi", "temp_air", "wind_speed")
 HOURS_PER_YEAR = 8760
+MOST_IRRADIANCE = 2000
+"""W/m2, above what the sun gives anywhere on Earth; formats mark missing hours by codes like 9999."""
 
 
 def photovoltaic_series(weather_file: str, slot_seconds: float) -> FloatArray:
@@ -146,4 +148,7 @@ def _as_hours(weather: pd.DataFrame, minutes_to_middle: int) -> pd.DataFrame:
     hours = weather[list(NEEDED)]
     if len(hours) != HOURS_PER_YEAR:
         raise ValueError(f"{len(hours)} rows instead of {HOURS_PER_YEAR}")
-    return hours.astype(float).set_index(pd.DatetimeIndex(hours.index) + pd.Timedelta(minutes=minutes_to_middle))
+    hours = hours.astype(float)
+    if (hours[["ghi", "dni", "dhi"]] > MOST_IRRADIANCE).any(axis=None):
+        raise ValueError(f"an irradiance above {MOST_IRRADIANCE} W/m2, a code for a missing value perhaps")
+    return hours.set_index(pd.DatetimeIndex(hours.index) + pd.Timedelta(minutes=minutes_to_middle))

@@ -121,8 +121,8 @@ def auxiliary_energy_std(drift: ArrayLike, volatility: ArrayLike, horizon: Array
 def transition_horizon(drift: ArrayLike, volatility: ArrayLike) -> FloatArray:
     """T* = 2 sigma^2 / (pi nu^2), the slots after which a drift outweighs the square root; infinite at drift 0."""
     nu, sigma, _ = _arrays(drift, volatility, 0.0)
-    with np.errstate(divide="ignore"):
-        return np.asarray(2 * sigma**2 / (np.pi * nu**2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(nu == 0, np.inf, 2 * sigma**2 / (np.pi * nu**2)))
 
 
 def regime(drift: ArrayLike, tolerance: float = 0.0) -> NDArray[np.str_]:
@@ -221,6 +221,9 @@ def exact_expected_auxiliary_energy(slot_law: SlotLaw, horizons: ArrayLike) -> F
     same integral is E[S_n^-] = E[S_n^+] - n nu. The sign is chosen so that the integral is the smaller of the two,
     and theta near the saddle point, so that nothing cancels however strong the drift is. (At theta -> 0 this is the
     formula with the characteristic function alone.) Horizons share the contour within a factor of two.
+
+    The quadrature is good to 1e-6 relative for laws like the paper's; it ends at 1e5 times the integrand's width, which
+    costs up to 4e-3 at T = 1 for harvests a thousand times the demand.
 
     Args:
         slot_law: the law of one slot.

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-
-import tyro
-
-from eval import benchmark, speed, tune
+from eval import animate, benchmark, curves, day, figure_tables, plan, regime_fit, report, speed, tune
+from eval.commands import run
 
 COMMANDS = {
     "benchmark": (benchmark.BenchmarkArgs, benchmark.main),
+    "figures": (figure_tables.FiguresArgs, figure_tables.main),
+    "report": (report.ReportArgs, report.main),
+    "plan": (plan.PlanArgs, plan.main),
+    "regimes": (regime_fit.RegimesArgs, regime_fit.main),
+    "day": (day.DayArgs, day.main),
+    "animate": (animate.AnimateArgs, animate.main),
+    "curves": (curves.CurvesArgs, curves.main),
     "speed": (speed.SpeedArgs, speed.main),
     "tune-threshold": (tune.TuneArgs, tune.main),
 }
 
 
 def main() -> None:
-    """Parse the command line and run the command; what is wrong with its arguments is said in a sentence."""
-    try:
-        args = tyro.extras.subcommand_cli_from_dict(
-            {name: arguments for name, (arguments, _) in COMMANDS.items()}, prog="python -m eval"
-        )
-        next(run for arguments, run in COMMANDS.values() if isinstance(args, arguments))(args)
-    except (ValueError, FileExistsError, ImportError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted: what was finished stands in the .partial folder")
+    """Parse the command line and run the command."""
+    run("python -m eval", COMMANDS, "what was finished stands in the .partial folder")
 
 
 if __name__ == "__main__":

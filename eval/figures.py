@@ -1,13 +1,21 @@
+# ruff: noqa: RUF001  (Greek letters are the theory's own names)
 """Pictures from saved tables; nothing here steps an environment."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from eval.units import energy_unit
 
@@ -15,13 +23,18 @@ COLORS = ("#4269d0", "#ff725c", "#3ca951", "#efb118", "#a463f2", "#6cc5b0", "#97
 """Told apart by most colour-blind readers, on white and on black."""
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25}
 SUN = "#e3a008"
+INK = "#222222"
+WIDE, FLAT = (5.6, 5.6), (5.6, 3.6)
+"""Inches: narrow enough for labels that can be read on a phone."""
 
 
-def new_figure(rows: int, width: float, height: float) -> tuple[Figure, list]:
-    """A figure with axes above each other that share their x."""
+def new_figure(
+    rows: int, width: float, height: float, ratios: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure with axes above each other that share their x, of these relative heights."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+        axes = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     return figure, list(axes)
 
 
@@ -83,3 +96,301 @@ def learning_curves_figure(curves: pd.DataFrame) -> Figure:
     axis.set_ylabel("auxiliary energy / myopic's")
     axis.legend(frameon=False)
     return figure
+
+
+def universal_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
+    """E[D_T] / (sigma sqrt T) over nu sqrt T / sigma beside the drift alone, and what fluctuations add to it."""
+    figure, (whole, beyond) = new_figure(2, *WIDE, ratios=(3, 2))
+    x, drift_only = theory["scaled_drift"], theory["scaled_drift"].clip(lower=0)
+    whole.plot(x, theory["mean"], color=INK, label="Brownian theory")
+    whole.plot(x, drift_only, color="gray", ls="--", label="drift alone, max(ν, 0) T")
+    beyond.plot(x, theory["mean"] - drift_only, color=INK)
+    for (slots, table), color in zip(points.groupby("horizon_slots"), COLORS, strict=False):
+        at, scale = table["scaled_drift"], table["scale_j"]
+        bars = {"yerr": 1.96 * table["standard_error_j"] / scale, "fmt": "o", "ms": 4, "color": color}
+        whole.errorbar(at, table["mean_j"] / scale, label=f"simulated, T = {slots}", **bars)
+        beyond.errorbar(at, table["mean_j"] / scale - at.clip(lower=0), **bars)
+    whole.set_ylabel("E[D_T] / (σ√T)")
+    beyond.set_ylabel("the same\nminus drift alone")
+    beyond.set_xlabel("scaled drift ν√T/σ: surplus < 0 < deficit")
+    whole.legend(frameon=False)
+    return figure
+
+
+def spread_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
+    """Standard deviation over mean of D_T against the scaled drift."""
+    figure, (axis,) = new_figure(1, *FLAT)
+    axis.plot(theory["scaled_drift"], theory["spread"], color=INK, label="Brownian theory")
+    for (slots, table), color in zip(points.groupby("horizon_slots"), COLORS, strict=False):
+        bars = {"yerr": 1.96 * table["spread_standard_error"], "fmt": "o", "ms": 4, "color": color}
+        axis.errorbar(table["scaled_drift"], table["spread"], label=f"simulated, T = {slots}", **bars)
+    critical = math.sqrt(math.pi / 2 - 1)
+    axis.plot(0, critical, "D", color=COLORS[1], mfc="white", ms=9, zorder=3, label=f"critical: {critical:.3f}")
+    axis.set_ylim(0, None)
+    axis.set_ylabel("SD(D_T) / E[D_T]")
+    axis.set_xlabel("scaled drift ν√T/σ: surplus < 0 < deficit")
+    axis.legend(frameon=False)
+    return figure
+
+
+def cost_figure(costs: pd.DataFrame, crossings: pd.DataFrame) -> Figure:
+    """Energy and latency of a task against its difficulty on every model, with the crossings."""
+    figure, axes = new_figure(2, *WIDE)
+    for axis, measure, label in zip(axes, ("energy_j", "latency_s"), ("energy, J", "latency, s"), strict=True):
+        for (count, table), color in zip(costs.groupby("n_params"), COLORS, strict=False):
+            axis.plot(table["difficulty"], table[measure], color=color, label=f"{count:.0e} parameters")
+        for _, cross in crossings[crossings["measure"] == measure].iterrows():
+            at, value = cross["difficulty"], cross["value"]
+            axis.plot(at, value, "o", color=INK, ms=5)
+            axis.annotate(f"{at:.5f}", (at, value), (6, 6), textcoords="offset points")
+        axis.set_ylabel(f"{label} per task")
+    axes[0].legend(frameon=False)
+    axes[1].set_xlabel("difficulty (loss to reach): harder to the left")
+    return figure
+
+
+def growth_figure(growth: pd.DataFrame, regimes: pd.DataFrame) -> Figure:
+    """E[D_t] at ratio 1 for every error rate, with theory, T* and the detected transitions."""
+    figure, (axis,) = new_figure(1, WIDE[0], 4.8)
+    shades = matplotlib.colormaps["viridis"].resampled(256)
+    horizon, rates = growth["slots"].max(), regimes["error_rate"]
+    for (rate, curve), (_, regime) in zip(growth.groupby("error_rate"), regimes.iterrows(), strict=True):
+        color = shades(0.9 * list(rates).index(rate) / max(len(rates) - 1, 1))
+        axis.plot(curve["slots"], curve["exact_j"], color=color, lw=1.2, label=f"error {rate:g}")
+        axis.plot(curve["slots"], curve["brownian_j"], color=color, lw=0.8, ls=":")
+        some = curve.iloc[::3]
+        axis.errorbar(some["slots"], some["mean_j"], some["standard_error_j"], fmt="o", ms=3, color=color)
+        for column, marker in (("predicted_slots", "v"), ("detected_slots", "*")):
+            if regime[column] <= horizon:
+                height = np.exp(np.interp(np.log(regime[column]), np.log(curve["slots"]), np.log(curve["exact_j"])))
+                axis.plot(regime[column], height, marker, color=color, mec=INK, ms=9, zorder=3)
+    styles = {"drawn": "o", "exact": "-", "Brownian": ":", "T* predicted": "v", "transition detected": "*"}
+    handles = [Line2D([], [], color="gray", **_style(style), label=name) for name, style in styles.items()]
+    axis.add_artist(axis.legend(handles=handles, frameon=False, loc="lower right"))
+    axis.legend(frameon=False, loc="upper left")
+    axis.set(xscale="log", yscale="log", xlabel="slots t", ylabel="E[D_t], J")
+    return figure
+
+
+def _style(style: str) -> dict[str, str]:
+    """Keywords of a line or of a marker."""
+    return {"ls": style} if style in ("-", "--", ":") else {"marker": style, "ls": ""}
+
+
+def error_cost_figure(theory: pd.DataFrame, measured: pd.DataFrame) -> Figure:
+    """What errors add to E[D_T]: joules, and the share of the added demand nu T."""
+    figure, (extra, share) = new_figure(2, *WIDE, ratios=(3, 2))
+    for (rate, table), color in zip(theory.groupby("error_rate"), COLORS, strict=False):
+        points = measured[measured["error_rate"] == rate]
+        added, added_points = (rows["drift_j"] * rows["slots"] for rows in (table, points))
+        extra.plot(table["slots"], table["extra_j"], color=color, label=f"error {rate:g}")
+        bars = {"fmt": "o", "ms": 4, "color": color}
+        extra.errorbar(points["slots"], points["extra_j"], 1.96 * points["standard_error_j"], **bars)
+        share.plot(table["slots"], table["extra_j"] / added, color=color)
+        of_added = 1.96 * points["standard_error_j"] / added_points
+        share.errorbar(points["slots"], points["extra_j"] / added_points, of_added, **bars)
+    for level in (0.5, 1.0):
+        share.axhline(level, color="gray", lw=0.8, ls="--")
+    extra.set(xscale="log", yscale="log", ylabel="added to E[D_T], J")
+    share.set(ylim=(0, 1.3), xlabel="slots T", ylabel="share of the\nadded demand νT")
+    extra.legend(frameon=False)
+    return figure
+
+
+def dispatchers_figure(summary: pd.DataFrame) -> Figure:
+    """Each dispatcher's paired difference to the myopic one in percent, by scenario and ratio."""
+    counts = [max(rows["dispatcher"].nunique() - 1, 1) for _, rows in summary.groupby("scenario", sort=False)]
+    figure, axes = new_figure(len(counts), WIDE[0], 1.2 + 0.24 * sum(counts) + 0.4 * len(counts), ratios=counts)
+    ratios = list(dict.fromkeys(summary["ratio"]))
+    for axis, (name, table) in zip(axes, summary.groupby("scenario", sort=False), strict=True):
+        reference = table[table["dispatcher"] == "myopic"].set_index("ratio")["auxiliary_j"]
+        others = table[table["dispatcher"] != "myopic"]
+        order = list(others.groupby("dispatcher")["difference_j"].mean().sort_values(ascending=False).index)
+        for number, (ratio, points) in enumerate(others.groupby("ratio")):
+            height = points["dispatcher"].map(order.index) + 0.22 * (number - (len(ratios) - 1) / 2)
+            scale = reference[ratio] / 100 or math.nan
+            x, half = points["difference_j"] / scale, points["difference_j_half_width"] / scale
+            axis.errorbar(x, height, xerr=half, fmt="o", ms=3.5, lw=1.2, color=COLORS[ratios.index(ratio)])
+        _dot_axis(axis, str(name), order)
+    _ratio_legend(figure, ratios)
+    axes[-1].set_xlabel("auxiliary energy minus myopic's, % of myopic's")
+    return figure
+
+
+def _dot_axis(axis: Axes, title: str, order: list[str]) -> None:
+    """Names on the left, nought marked, percent linear within 1 % and logarithmic beyond."""
+    axis.axvline(0, color="gray", lw=1)
+    axis.set_xscale("symlog", linthresh=1.0, linscale=0.6)
+    ticks = (-100, -10, -1, 0, 1, 10, 100)
+    axis.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
+    axis.minorticks_off()
+    axis.set_yticks(range(len(order)), order)
+    axis.set_ylim(-0.6, len(order) - 0.4)
+    axis.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    for label in axis.get_yticklabels():
+        if label.get_text() == "learned":
+            label.set_fontweight("bold")
+
+
+def _ratio_legend(figure: Figure, ratios: list[float]) -> None:
+    handles = [
+        Line2D([], [], color=COLORS[k], marker="o", ms=4, label=f"ratio {ratio:g}") for k, ratio in enumerate(ratios)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", frameon=False, ncols=4)
+
+
+def variance_figure(gains: pd.DataFrame) -> Figure:
+    """Percent of auxiliary energy that variance-awareness saves, over drift gap and volatility gap."""
+    figure, (axis,) = new_figure(1, WIDE[0], 4.6)
+    axis.grid(False)
+    gaps = gains.round({"drift_gap_j": 1, "volatility_gap_j": 1})
+    percent, half = (100 * gaps[name] / gaps["myopic_j"] for name in ("difference_j", "difference_j_half_width"))
+    grid = gaps.assign(saved=-percent).pivot(index="volatility_gap_j", columns="drift_gap_j", values="saved")
+    limits = {"vmin": min(grid.min(axis=None), 0.0), "vmax": 1.5 * max(grid.max(axis=None), 1.0)}
+    mesh = axis.pcolormesh(grid.to_numpy(), cmap="YlGn", edgecolors="white", lw=2, **limits)
+    columns, rows = grid.columns.get_indexer(gaps["drift_gap_j"]), grid.index.get_indexer(gaps["volatility_gap_j"])
+    for x, y, value, error in zip(columns, rows, -percent, half, strict=True):
+        axis.annotate(f"{value:.1f}\n±{error:.1f}", (x + 0.5, y + 0.5), ha="center", va="center", fontsize=9)
+    axis.set_xticks(np.arange(grid.shape[1]) + 0.5, [f"{gap:g}" for gap in grid.columns])
+    axis.set_yticks(np.arange(grid.shape[0]) + 0.5, [f"{gap:g}" for gap in grid.index])
+    axis.set_xlabel("drift gap: mean lower by, J per slot")
+    axis.set_ylabel("volatility gap: more variable by, J per √slot")
+    figure.colorbar(mesh, label="saved by variance-awareness, % of myopic's")
+    return figure
+
+
+def solar_day_figure(slots: pd.DataFrame) -> Figure:
+    """`day_figure` in the width of the others; the capacity comes from the table."""
+    figure = day_figure(slots, float(slots["capacity_j"].iloc[0]))
+    figure.set_size_inches(WIDE[0], 8)
+    return figure
+
+
+def decision_figure(maps: pd.DataFrame) -> Figure:
+    """The model that each dispatcher chooses, over battery and observed difficulty."""
+    names = list(dict.fromkeys(maps["dispatcher"]))
+    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=FLAT, layout="constrained")
+        axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    colors = ListedColormap(COLORS[: 1 + int(maps["model"].max())])
+    for axis, name in zip(axes, names, strict=True):
+        chosen = maps[maps["dispatcher"] == name].pivot(index="difficulty", columns="battery_j", values="model")
+        edges = {"cmap": colors, "vmin": -0.5, "vmax": colors.N - 0.5, "shading": "nearest", "rasterized": True}
+        axis.pcolormesh(chosen.columns / 1e3, chosen.index, chosen.to_numpy(), **edges)
+        axis.set_title(name, fontsize=10)
+        axis.set_xlabel("battery, kJ")
+    axes[0].set_ylabel("observed difficulty: harder below")
+    handles = [Patch(color=colors(k), label=f"model {k}") for k in range(colors.N)]
+    figure.legend(handles=handles, loc="outside upper center", frameon=False, ncols=colors.N)
+    return figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report: what it is drawn from, and the words that go with it."""
+
+    draw: Callable[..., Figure]
+    tables: tuple[str, ...]
+    """Names of the tables that `draw` takes, in order."""
+    title: str
+    caption: str
+    """What is shown and how its numbers were made."""
+    alt: str
+    """The picture in words, for those who cannot see it."""
+
+
+PICTURES = {
+    "dispatchers": Picture(
+        dispatchers_figure,
+        ("summary",),
+        "Every dispatcher beside the myopic one",
+        "Auxiliary energy minus the myopic dispatcher's on the same traces, in percent of the latter; left is better. "
+        "Bars are 95 % intervals of the paired difference. The scale is linear within 1 % and logarithmic beyond.",
+        "Dot plot with one panel for each scenario and one row for each dispatcher: paired difference in auxiliary "
+        "energy to the myopic dispatcher in percent, with intervals, at each renewable ratio. The tables hold the "
+        "same numbers.",
+    ),
+    "universal": Picture(
+        universal_figure,
+        ("universal", "universal_theory"),
+        "One curve for all regimes",
+        "Mean auxiliary energy in units of σ√T, from the oracle in `paper` at nine renewable ratios, read at three "
+        "horizons of the same episodes (95 % intervals). Drift alone misses what fluctuations cost, most at ν = 0. "
+        "Where D_T is a few slots' worth, sums over slots peak lower than a Brownian motion.",
+        "Scaled mean auxiliary energy against scaled drift. Simulated points follow the Brownian curve, which rises "
+        "from near 0 in surplus through 0.80 at zero drift towards the diagonal in deficit. Below, the excess over "
+        "drift alone peaks at zero drift.",
+    ),
+    "spread": Picture(
+        spread_figure,
+        ("universal", "universal_theory"),
+        "How far episodes differ",
+        "Standard deviation of D_T over its mean, from the same episodes; intervals by the delta method. At zero drift "
+        "Brownian theory says √(π/2 − 1) ≈ 0.756 at every horizon. Deep in surplus D_T is only a few slots' worth, and "
+        "spreads more than a Brownian motion's.",
+        "Relative spread of the auxiliary energy against scaled drift: in theory 1 in surplus, 0.756 at zero drift, "
+        "falling towards 0 in deficit; simulated points lie above it in surplus.",
+    ),
+    "costs": Picture(
+        cost_figure,
+        ("costs", "crossings"),
+        "What a task costs",
+        "Joules and seconds of a task by the scaling laws with the published parameters, and where the two models "
+        "cross (roots of the closed form). Left of both crossings the large model wins on both axes, right of both the "
+        "small one.",
+        "Energy and latency per task against difficulty for models of 1e9 and 1e10 parameters. All curves fall as "
+        "tasks get easier; energy crosses at difficulty 1.73864, latency at 1.82968.",
+    ),
+    "growth": Picture(
+        growth_figure,
+        ("growth", "regimes"),
+        "Errors turn the square root linear",
+        "E[D_t] at ratio 1 with routing errors: means and standard errors of independent trials of the slot sums, the "
+        "exact expectation and the Brownian one. T* = 2σ²/(πν²) is where drift should outweigh the square root; the "
+        "star is where a fit to the drawn curve finds the change.",
+        "Mean auxiliary energy against time on two logarithmic axes, one curve for each error rate. Without errors it "
+        "grows as the square root; the larger the error rate, the earlier the curve bends to slope one.",
+    ),
+    "error_cost": Picture(
+        error_cost_figure,
+        ("error_cost", "error_cost_measured"),
+        "What an error costs",
+        "Auxiliary energy that errors add at ratio 1: exact differences (lines) and paired differences on common "
+        "traces (points, 95 % intervals). In the long run all of the added demand νT comes from the grid; before T* "
+        "the battery bears about half of it.",
+        "Above, auxiliary energy added by three error rates against the horizon, on logarithmic axes. Below, its share "
+        "of the added demand: starting above one half and rising towards one, sooner for higher error rates.",
+    ),
+    "variance_gain": Picture(
+        variance_figure,
+        ("variance_gain",),
+        "What variance-awareness buys",
+        "Two models in critical `paper` with one uncertain difficulty. Level and noise are solved for, so that the "
+        "small model's mean is lower by the drift gap and its energy more variable by the volatility gap. Percent of "
+        "the myopic dispatcher's auxiliary energy that the variance-aware one saves on the same traces of 100 slots, "
+        "with 95 % half widths.",
+        "Grid of savings over drift gap and volatility gap: each square is labelled with the percentage saved and its "
+        "half width. Savings are larger for large volatility gaps and small drift gaps.",
+    ),
+    "day": Picture(
+        solar_day_figure,
+        ("day",),
+        "Three days of sun",
+        "One episode of `solar` at ratio 1, slot by slot, under three dispatchers on the same trace: sun and demand, "
+        "battery (dotted: capacity), tasks waiting, and energy from the grid so far. The demand of the end, when all "
+        "that still waits runs at once, may leave the picture.",
+        "Four panels over three days for each dispatcher: sun and demand, battery, backlog and cumulated grid energy. "
+        "Dispatchers that defer build a backlog at night and clear it in the sun.",
+    ),
+    "decision_map": Picture(
+        decision_figure,
+        ("decision_map",),
+        "Who is sent where",
+        "The model chosen in `uncertain` half-way through an episode for a task that is alone, with a mean harvest "
+        "untouched, over battery and observed difficulty. Model 0 is the small one. Myopic takes the lowest expected "
+        "energy; variance-aware also counts what variance costs, by the Brownian value function.",
+        "One map for each dispatcher over battery and observed difficulty, coloured by the chosen model: hard tasks go "
+        "to the large model, easy ones to the small one.",
+    ),
+}
+"""All figures by name, in the order of the report."""

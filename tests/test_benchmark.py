@@ -66,7 +66,9 @@ def on_a_terminal_of_80_columns(*arguments: str) -> str:
 def without_sentences(printed: str) -> Iterator[str]:
     """The lines that are laid out for 80 columns: all but the closing sentences, which the terminal itself wraps."""
     return (
-        line for line in printed.splitlines() if not re.match(r"Results:|\w+, ratio [\d.]+: (?!\d+ episodes)", line)
+        line
+        for line in printed.splitlines()
+        if not re.match(r"Results:|Report:|\w+, ratio [\d.]+: (?!\d+ episodes)", line)
     )
 
 
@@ -77,7 +79,8 @@ def test_the_episodes_table_has_a_row_for_every_episode_of_every_run(whole: tupl
     episodes, _, _ = whole
     assert list(episodes.columns) == [*PLACE, "episode", "tasks", "latency_s", *BALANCE]
     deferral = ["greedy-deferral", "surplus-deferral"]
-    names = {"paper": ROUTING, "uncertain": ROUTING, "solar": ROUTING + deferral}
+    routing = [*ROUTING, "learned"]
+    names = {"paper": routing, "uncertain": routing, "solar": [*ROUTING, *deferral, "learned"]}
     expected = [(name, 1.0, dispatcher) for name, dispatchers in names.items() for dispatcher in dispatchers]
     groups = dict(iter(episodes.groupby(PLACE, sort=False)))
     assert list(groups) == expected
@@ -141,7 +144,7 @@ def test_the_reference_differs_from_itself_by_nothing(whole: tuple) -> None:
 
 def test_theory_stands_exactly_where_it_applies(whole: tuple) -> None:
     _, summary, _ = whole
-    applies = (summary["scenario"] != "solar") & (summary["dispatcher"] != "variance-aware")
+    applies = (summary["scenario"] != "solar") & ~summary["dispatcher"].isin(["variance-aware", "learned"])
     for column in THEORY:
         assert (summary[column].notna() == applies).all(), column
 
@@ -209,12 +212,18 @@ def test_naming_a_setting_twice_does_not_count_its_episodes_twice(twice: dict, t
 def test_a_second_run_of_the_same_name_is_refused_before_it_works(tmp_path: Path) -> None:
     run(SMALL, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert {path.name for path in before} == {"episodes.csv", "summary.csv", "run.json"}
+    assert {path.name for path in before} == {"episodes.csv", "summary.csv", "run.json", "report.html"}
     with pytest.raises(FileExistsError, match="small exists already"):
         run(SMALL, tmp_path, seed=1)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     run(SMALL, tmp_path, seed=1, overwrite=True)
-    assert {path.name for path in tmp_path.rglob("*")} == {"small", "episodes.csv", "summary.csv", "run.json"}
+    assert {path.name for path in tmp_path.rglob("*")} == {
+        "small",
+        "episodes.csv",
+        "summary.csv",
+        "run.json",
+        "report.html",
+    }
     assert (tmp_path / "small" / "episodes.csv").read_bytes() != before[tmp_path / "small" / "episodes.csv"]
 
 

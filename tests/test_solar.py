@@ -207,6 +207,12 @@ def test_a_year_of_ones_own_feeds_an_episode(tmp_path: Path) -> None:
     )  # a clear winter's or summer's day
 
 
+def test_a_path_is_looked_up_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_epw(tmp_path / "year.epw", 35, 150, 10)
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(photovoltaic_series("year.epw", HOUR_S), photovoltaic_series(path, HOUR_S))
+
+
 def test_a_missing_file_is_refused_with_the_names_that_ship() -> None:
     with pytest.raises(ValueError, match=r"weather_file is 'nowhere\.epw', .*723170TYA\.CSV.*no such file was found"):
         photovoltaic_series("nowhere.epw", QUARTER_S)

@@ -190,8 +190,6 @@ def test_the_record_holds_the_checkouts_commit_and_whether_it_was_changed(
 
     source = tmp_path / "records.py"
     monkeypatch.setattr(records, "__file__", str(source))
-    outside = run_record({})
-    assert (outside["git_commit"], outside["git_dirty"]) == (None, None)
     git("init", "--quiet")
     source.write_text("one")
     git("add", ".")
@@ -200,3 +198,9 @@ def test_the_record_holds_the_checkouts_commit_and_whether_it_was_changed(
     assert (clean["git_commit"], clean["git_dirty"]) == (git("rev-parse", "HEAD"), False)
     source.write_text("two")
     assert run_record({})["git_dirty"] is True
+
+
+def test_outside_of_a_checkout_commit_and_changes_are_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "__file__", str(tmp_path / "records.py"))
+    record = run_record({})
+    assert (record["git_commit"], record["git_dirty"]) == (None, None)

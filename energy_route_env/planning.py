@@ -1,0 +1,731 @@
+"""Plans from theory: how much auxiliary energy, harvest, storage, time or routing error a system can do with.
+
+A `PlanQuestion` states the system, `answer` what theory says about it, and `harvest_for`, `horizon_for`,
+`error_rate_for` and `budget_for` solve for one of the four when the other three are given. Slots are independent and
+the battery starts empty. Tasks go to the model of lowest expected energy, or with the error rate to another one. Every
+`Value` names the method that made it:
+
+- "exact": moments, and E[D_T] by Spitzer's identity (`theory.exact_expected_auxiliary_energy`).
+- "lattice": D_T has the law of W_T in Lindley's recursion W_{t+1} = max(0, W_t + X), X one slot's demand minus harvest,
+  because reversing time turns a running maximum into it (Asmussen, Applied Probability and Queues, 2003, ch. III.6).
+  It is followed on a lattice, and so is the content of a finite battery.
+- "Brownian": the paper's Theorem 2 (arXiv 2601.00823), where the lattice would take too long.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from scipy import fft, optimize
+
+from energy_route_env._checks import require, require_real, require_sequence, require_whole
+from energy_route_env.models import ModelPool
+from energy_route_env.scaling_laws import FloatArray
+from energy_route_env.scenarios import PAPER_DIFFICULTIES, PAPER_POOL
+from energy_route_env.theory import (
+    SlotLaw,
+    auxiliary_energy_cdf,
+    auxiliary_energy_quantile,
+    auxiliary_energy_std,
+    exact_expected_auxiliary_energy,
+    expected_auxiliary_energy,
+    regime,
+    transition_horizon,
+)
+
+Method = Literal["exact", "lattice", "Brownian"]
+CONFIDENCE = 0.95
+"""The level of quantiles where a question names none."""
+LONGEST = 2**20
+"""Slots: the longest horizon that is planned for."""
+RICHEST = 1e3
+"""Times the mean demand: the largest harvest that is searched for."""
+CELLS = 16
+"""Lattice cells to the smaller of the standard deviations of a slot's demand and of its demand minus harvest."""
+MOST_WORK = 2e8
+"""Slots times lattice cells, a few seconds; beyond, the law of D_T is the Brownian one."""
+SETTLED = 2**13
+"""Slots: where the Brownian formula's excess over E[D_T] is taken, for longer horizons too."""
+TAIL = 28.0
+"""Minus the logarithm of the probability that is left beyond the lattice's end."""
+NOISE_Z = np.linspace(-6, 6, 241)
+"""Nodes of the expectation over difficulty noise, in its standard deviations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanQuestion:
+    """The system to plan, the paper's by default, and what is wished for.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
+    """
+
+    models: ModelPool = PAPER_POOL
+    """The pool; a sequence of parameter counts will do."""
+    difficulties: tuple[float, ...] = PAPER_DIFFICULTIES
+    """Equally likely observed difficulties, in units of pretraining loss; smaller is harder."""
+    difficulty_noise: float = 0.0
+    """s: true difficulty = observed + Normal(0, s^2)."""
+    arrival_rate: float = 1.0
+    """lambda: mean tasks per slot, Poisson."""
+    queries_per_task: float = 1.0
+    """Like queries that make up one task; its energy is so many times one query's."""
+    renewable_ratio: float | None = None
+    """Mean harvest / mean demand without routing errors; 1 where neither this nor `harvest_mean_j` is given."""
+    harvest_mean_j: float | None = None
+    """Mean harvest of a slot in joules, in place of `renewable_ratio`."""
+    harvest_cv: float = 0.5
+    """Coefficient of variation of the Gamma harvest, at most 3; 0 makes it constant."""
+    horizon_slots: int = 1000
+    """T, slots to plan for."""
+    error_rate: float = 0.0
+    """Probability that a task goes to another model than the right one."""
+    budget_j: float | None = None
+    """Auxiliary energy in joules that D_T may reach: its mean, or with `confidence` its quantile."""
+    confidence: float | None = None
+    """P(D_T <= budget) that is wished for, in (0, 1); None for a budget that holds on average."""
+    extra_share: float = 0.01
+    """Share of auxiliary energy that a finite battery may cost on top of an unlimited one."""
+    charge_efficiency: float = 1.0
+    """eta_c of that battery, applied to what is stored."""
+    discharge_efficiency: float = 1.0
+    """eta_d of that battery, applied to what is drawn."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        if not isinstance(self.models, ModelPool):
+            object.__setattr__(self, "models", ModelPool(self.models))
+        levels = require_sequence("difficulties", self.difficulties, "one or more numbers")
+        object.__setattr__(self, "difficulties", levels)
+        for level in levels:
+            require_real("difficulties (one of them)", level)
+        for name in ("difficulty_noise", "arrival_rate"):
+            require_real(name, getattr(self, name), 0.0)
+        require_real("harvest_cv", self.harvest_cv, 0.0, 3.0)
+        for name in ("renewable_ratio", "harvest_mean_j", "budget_j"):
+            if getattr(self, name) is not None:
+                require_real(name, getattr(self, name), 0.0)
+        for name in ("queries_per_task", "extra_share"):
+            require_real(name, getattr(self, name), 0.0, above=True)
+        for name in ("charge_efficiency", "discharge_efficiency"):
+            require_real(name, getattr(self, name), 0.0, 1.0, above=True)
+        self._check_wishes()
+
+    def _check_wishes(self) -> None:
+        both = self.renewable_ratio is not None and self.harvest_mean_j is not None
+        require(not both, "harvest_mean_j", self.harvest_mean_j, "None where renewable_ratio is given")
+        require_whole("horizon_slots", self.horizon_slots, 1)
+        require(self.horizon_slots <= LONGEST, "horizon_slots", self.horizon_slots, f"at most {LONGEST}")
+        require_real("error_rate", self.error_rate, 0.0, 1.0)
+        several = len(self.models) > 1 or self.error_rate == 0
+        require(several, "error_rate", self.error_rate, "0 where there is one model: there is no other to err to")
+        if self.confidence is not None:
+            require_real("confidence", self.confidence, 0.0, 1.0, above=True)
+            require(self.confidence < 1, "confidence", self.confidence, "below 1")
+
+    @property
+    def right_demand_j(self) -> float:
+        """Mean demand of a slot without routing errors, in joules."""
+        return self.arrival_rate * _moment(self, _tasks(self).right)
+
+    @property
+    def harvest_j(self) -> float:
+        """Mean harvest of a slot in joules, however it was given."""
+        ratio = 1.0 if self.renewable_ratio is None else self.renewable_ratio
+        return self.harvest_mean_j if self.harvest_mean_j is not None else ratio * self.right_demand_j
+
+    def with_harvest(self, harvest_mean_j: float) -> PlanQuestion:
+        """The same question with another mean harvest, in joules per slot."""
+        return replace(self, renewable_ratio=None, harvest_mean_j=harvest_mean_j)
+
+
+class LatticeTooLongError(ValueError):
+    """A horizon for which the lattice would take minutes."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number and the method that made it."""
+
+    value: float
+    """In the unit that the place where it stands names."""
+    method: Method
+    """How it was found."""
+
+
+@dataclass(frozen=True)
+class Winner:
+    """A range of difficulties and the model that needs least there."""
+
+    low: float
+    """Where the range begins."""
+    high: float
+    """Where it ends."""
+    model: int
+    """The model's place in the pool."""
+    n_params: float
+    """Its parameter count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanAnswer:
+    """What theory says about a question. Energies are in joules, horizons in slots."""
+
+    regime: str
+    """"deficit", "critical" or "surplus", by the drift."""
+    regime_without_errors: str
+    """The same, of flawless routing."""
+    c_lb_task_j: Value
+    """C_LB: the mean over tasks of the cheapest energy for the true difficulty."""
+    c_lb_slot_j: Value
+    """The same, of a slot."""
+    demand_j: Value
+    """Mean demand of a slot as routed."""
+    harvest_j: Value
+    """Mean harvest of a slot."""
+    drift_j: Value
+    """nu, mean demand minus mean harvest of a slot."""
+    volatility_j: Value
+    """sigma, the standard deviation of a slot's demand minus harvest."""
+    mean_j: Value
+    """E[D_T]."""
+    mean_brownian_j: Value
+    """E[D_T] by the Brownian formula."""
+    std_j: Value
+    """Standard deviation of D_T."""
+    quantile_level: float
+    """The level of the quantile: the question's confidence, or 0.95."""
+    quantile_j: Value
+    """What D_T stays within with that probability."""
+    error_cost_j: Value
+    """What the routing errors add to E[D_T]."""
+    transition_slots: Value
+    """T* = 2 sigma^2 / (pi nu^2), nu the drift that the errors add: from about there on they cost linearly."""
+    battery_j: Value | None
+    """Capacity that suffices (see `battery_for`); None where the horizon is too long for the lattice."""
+    harvest_for_mean_j: Value | None
+    """Harvest of a slot with which E[D_T] is the budget; None without a budget."""
+    harvest_for_quantile_j: Value | None
+    """Harvest of a slot with which the quantile is the budget; None without a budget."""
+    cheapest: tuple[Winner, ...]
+    """The model of lowest expected energy by observed difficulty."""
+    fastest: tuple[Winner, ...]
+    """The model of lowest latency by difficulty."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values for JSON; what is infinite becomes None."""
+        return _plain(asdict(self))
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, dict):
+        return {key: _plain(value) for key, value in item.items()}
+    if isinstance(item, (list, tuple)):
+        return [_plain(value) for value in item]
+    return None if isinstance(item, float) and not math.isfinite(item) else item
+
+
+@dataclass(frozen=True, eq=False)
+class _Tasks:
+    """The energies of one query at the nodes of the difficulty's law."""
+
+    energies_j: FloatArray
+    """On every model, shape (n, n_models)."""
+    right: FloatArray
+    """1 for the model of lowest expected energy, 0 for the others, likewise."""
+    weights: FloatArray
+    """The nodes' probabilities, shape (n,)."""
+
+
+def _tasks(question: PlanQuestion) -> _Tasks:
+    return _cached_tasks(question.models, question.difficulties, question.difficulty_noise)
+
+
+@lru_cache(maxsize=8)
+def _cached_tasks(models: ModelPool, difficulties: tuple[float, ...], noise: float) -> _Tasks:
+    z = NOISE_Z if noise > 0 else np.zeros(1)
+    levels = np.asarray(difficulties, float)
+    right = models.expected_energy_j(levels, noise).argmin(axis=-1).repeat(len(z))
+    density = np.tile(np.exp(-z * z / 2), len(levels))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        energies = models.energy_j((levels[:, None] + noise * z).ravel())
+    parts = "mind models, difficulties and difficulty_noise"
+    require(bool(np.isfinite(energies).all()), "energy of a task", float(energies.max()), f"finite: {parts}")
+    return _Tasks(energies, np.eye(len(models))[right], density / density.sum())
+
+
+def _moment(question: PlanQuestion, shares: FloatArray) -> float:
+    """Mean joules of a task that goes to each model with these probabilities."""
+    tasks = _tasks(question)
+    return float(question.queries_per_task * (tasks.weights @ (tasks.energies_j * shares).sum(axis=1)))
+
+
+def slot_law(question: PlanQuestion) -> SlotLaw:
+    """The law of one slot's demand minus harvest; many energies are gathered in bins of equal mean and variance."""
+    tasks, others = _tasks(question), max(len(question.models) - 1, 1)
+    shares = tasks.right * (1 - question.error_rate) + (1 - tasks.right) * (question.error_rate / others)
+    weights = (tasks.weights[:, None] * shares).ravel()
+    energies, weights = _gather(question.queries_per_task * tasks.energies_j.ravel()[weights > 0], weights[weights > 0])
+    return SlotLaw(question.arrival_rate, energies, weights / weights.sum(), question.harvest_j, question.harvest_cv)
+
+
+def _gather(energies: FloatArray, weights: FloatArray, bins: int = 24) -> tuple[FloatArray, FloatArray]:
+    """Two energies for each bin, its mean minus and plus its standard deviation, where there are more."""
+    if len(energies) <= 2 * bins:
+        return energies, weights
+    place = np.searchsorted(np.geomspace(energies.min(), energies.max(), bins + 1)[1:-1], energies)
+    mass, first, second = (np.bincount(place, weights * energies**power, bins) for power in range(3))
+    used = mass > 0
+    mean = first[used] / mass[used]
+    std = np.sqrt(np.maximum(second[used] / mass[used] - mean**2, 0.0))
+    return np.concatenate([mean - std, mean + std]), np.tile(mass[used] / 2, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class AuxiliaryLaw:
+    """The law of D_T."""
+
+    x_j: FloatArray
+    """Rising energies."""
+    cdf: FloatArray
+    """P(D_T <= x) there."""
+    mean_j: float
+    """E[D_T] as this method has it."""
+    std_j: float
+    """Standard deviation."""
+    method: Method
+    """How it was found."""
+
+    def probability(self, budget_j: float) -> float:
+        """P(D_T <= budget)."""
+        return float(np.interp(budget_j, self.x_j, self.cdf, left=0.0))
+
+    def quantile(self, level: float) -> float:
+        """The energy in joules that D_T stays within with this probability."""
+        return float(np.interp(level, self.cdf, self.x_j))
+
+
+def auxiliary_law(law: SlotLaw, horizon_slots: int) -> AuxiliaryLaw:
+    """The law of D_T: by the lattice, or the Brownian one, shifted to the exact mean, where that takes too long."""
+    demand = law.drift + law.harvest_mean_j
+    if law.volatility == 0 or demand == 0:
+        certain = max(law.drift, 0.0) * horizon_slots
+        return AuxiliaryLaw(np.array([certain]), np.ones(1), certain, 0.0, "exact")
+    step = _step_j(law, horizon_slots, CELLS)
+    cap, below, above = _cells(law, horizon_slots, 1, step), _cells(law, 1, -1, step), _cells(law, 1, 1, step)
+    slots = min(horizon_slots, _settling_slots(law))
+    if slots * (cap + min(below, cap) + above) > MOST_WORK or below + above > MOST_WORK / 10:
+        return _brownian_law(law, horizon_slots)
+    slot = _slot_masses(law, step, below, above)
+    bend = _bend(slot)
+    *_, (masses, _) = _reflected(*_clipped(slot, -below, -cap - 1, above), cap, horizon_slots, bend)
+    x = step * np.arange(cap + 1)
+    mean = float(masses @ x)
+    # Cell k stands for (k - 1/2, k + 1/2]: half of cell 0, less what the bend has taken, lies above 0.
+    cdf = np.append(masses[0] - (1 / 2 - bend) * masses[2], np.cumsum(masses))
+    monotone = np.maximum.accumulate(np.clip(cdf, 0.0, 1.0))
+    std = math.sqrt(max(float(masses @ (x - mean) ** 2), 0.0))
+    return AuxiliaryLaw(np.append(0.0, x + step / 2), monotone, mean, std, "lattice")
+
+
+def _brownian_law(law: SlotLaw, horizon_slots: int) -> AuxiliaryLaw:
+    """The Brownian law less what it is too large by on average, which hardly changes beyond `SETTLED` slots."""
+    at = (law.drift, law.volatility, horizon_slots)
+    early = min(horizon_slots, SETTLED)
+    exact = exact_expected_auxiliary_energy(law, early)
+    excess = float(expected_auxiliary_energy(law.drift, law.volatility, early) - exact)
+    mean, std = float(expected_auxiliary_energy(*at)) - excess, float(auxiliary_energy_std(*at))
+    x = np.linspace(0.0, float(auxiliary_energy_quantile(1 - 1e-12, *at)), 20_001)
+    return AuxiliaryLaw(np.maximum(x - excess, 0.0), auxiliary_energy_cdf(x, *at), mean, std, "Brownian")
+
+
+def _step_j(law: SlotLaw, horizon_slots: int, cells: int) -> float:
+    """The lattice's step in joules; finer at short horizons, which have no time to average it out."""
+    demand = law.drift + law.harvest_mean_j
+    square = law.arrival_rate * float(law.energies_j**2 @ law.probabilities) + demand**2
+    return min(law.volatility, math.sqrt(square)) / (cells * max(1, 4 // math.isqrt(horizon_slots)))
+
+
+def _cells(law: SlotLaw, slots: int, sign: int, step: float) -> int:
+    """Cells that sign S_n stays within for all n <= slots but with probability e^-TAIL, and room for the filter.
+
+    Doob's inequality for exp(theta S_n - n K(theta)): P(max S_n > x) <= exp(slots K(theta)^+ - theta x), theta > 0.
+    """
+    theta, log_moment = _log_moments(law, sign)
+    with np.errstate(over="ignore"):
+        reach = np.nanmin((slots * np.maximum(log_moment, 0.0) + TAIL) / theta)
+    return math.ceil(min(reach / step, 1e12)) + 32
+
+
+def _log_moments(law: SlotLaw, sign: int) -> tuple[FloatArray, FloatArray]:
+    """Some theta > 0, and K(sign theta) there; infinite or nan where it overflows."""
+    theta = np.geomspace(1e-4, 1e3, 400) / law.volatility
+    scale = law.harvest_mean_j * law.harvest_cv**2
+    if sign < 0 and scale > 0:
+        theta = np.minimum(theta, 0.999 / scale)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return theta, law.log_moment((sign * theta).astype(complex)).real
+
+
+def _settling_slots(law: SlotLaw) -> float:
+    """Slots after which a surplus has forgotten its start: its law nears the limit like exp(t min K)."""
+    least = float(np.nanmin(_log_moments(law, 1)[1]))
+    return -TAIL / least if least < 0 else math.inf
+
+
+def _slot_masses(law: SlotLaw, step: float, below: int, above: int) -> FloatArray:
+    """The law of X on the lattice, from -below to above, by its characteristic function.
+
+    The filter keeps the first three moments and takes the ringing of atoms between the lattice's points.
+    """
+    size = int(fft.next_fast_len(below + above + 1, real=True))
+    angle = 2 * np.pi * fft.rfftfreq(size)
+    spectrum = law.characteristic_function(angle / step).conj() * np.exp(-14 * (angle / np.pi) ** 4)
+    return np.roll(fft.irfft(spectrum, size), below)[: below + above + 1]
+
+
+def _clipped(change: FloatArray, lowest: int, low: int, high: int) -> tuple[FloatArray, int]:
+    """The law of a change that begins at `lowest`, limited to [low, high], and where it begins then."""
+    at = np.clip(np.arange(len(change)) + lowest, low, high)
+    return np.asarray(np.bincount(at - at[0], change), float), int(at[0])
+
+
+def _bend(slot: FloatArray) -> float:
+    """The share of a cell's mass that the bend of max(0, .) takes one cell up, where its content leaves at 0.
+
+    Sums over cells are integrals but for a twelfth, by Euler and Maclaurin's formula, if the slot's law is smooth. Next
+    to atoms, whose spectra fall slowly, there is no such rule.
+    """
+    spectrum = np.abs(fft.rfft(slot))
+    return 1 / 12 if spectrum[len(spectrum) // 2 :].max() < 0.01 else 0.0
+
+
+def _reflected(
+    change: FloatArray, lowest: int, cap: int, slots: int, bend: float
+) -> Iterator[tuple[FloatArray, float]]:
+    """A content that starts at 0, changes and is kept in [0, cap]: its law after each slot and the mean shortfall.
+
+    Ends early once the law stands still.
+
+    Args:
+        change: the law of a slot's change in cells, from `lowest` (0 or less) on.
+        lowest: where it begins.
+        cap: the most that the content can be.
+        slots: how many slots to follow.
+        bend: the correction at 0, see `_bend`.
+    """
+    full, first = cap + len(change), -lowest
+    size = int(fft.next_fast_len(full, real=True))
+    spectrum = fft.rfft(change, size)
+    missing = np.arange(first, 0, -1)
+    content = np.zeros(cap + 1)
+    content[0] = 1.0
+    for _ in range(slots):
+        moved = fft.irfft(fft.rfft(content, size) * spectrum, size)
+        before, content = content, moved[first : first + cap + 1].copy()
+        content[0] += moved[:first].sum()
+        content[-1] += moved[first + cap + 1 : full].sum()
+        bent = bend * moved[first]
+        content[0] -= bent
+        content[min(1, cap)] += bent
+        yield content, float(moved[:first] @ missing + bent)
+        if np.abs(content - before).max() < 1e-11:
+            return
+
+
+def budget_for(question: PlanQuestion) -> Value:
+    """The budget in joules that the system needs: E[D_T], or its quantile where the question has a confidence."""
+    if question.confidence is None:
+        return Value(_mean(question), "exact")
+    law = auxiliary_law(slot_law(question), question.horizon_slots)
+    return Value(law.quantile(question.confidence), law.method)
+
+
+def _mean(question: PlanQuestion) -> float:
+    return float(exact_expected_auxiliary_energy(slot_law(question), question.horizon_slots))
+
+
+def _excess(question: PlanQuestion) -> float:
+    """What is needed beyond the budget, in joules; with a budget of 0 the confidence that is missing."""
+    budget = _budget(question)
+    if question.confidence is None or budget > 0:
+        return budget_for(question).value - budget
+    return question.confidence - auxiliary_law(slot_law(question), question.horizon_slots).probability(0.0)
+
+
+def _method(question: PlanQuestion) -> Method:
+    return "exact" if question.confidence is None else budget_for(question).method
+
+
+def _budget(question: PlanQuestion) -> float:
+    if question.budget_j is None:
+        raise ValueError("budget_j is None, but it must be a number of joules, to solve for the rest.")
+    return question.budget_j
+
+
+def _impossible(question: PlanQuestion, reason: str, nearest: PlanQuestion) -> ValueError:
+    """What to raise where not even the most favourable system keeps the budget."""
+    wish = f"budget_j is {question.budget_j!r}"
+    if question.confidence is not None:
+        wish += f" with confidence {question.confidence!r}"
+    return ValueError(f"{wish}, but {reason}; the smallest possible budget is {budget_for(nearest).value:.6g} J.")
+
+
+def harvest_for(question: PlanQuestion) -> Value:
+    """The least mean harvest of a slot, in joules, with which the budget holds; the question's own is ignored.
+
+    On every path D_T falls as the harvest's mean rises at a fixed coefficient of variation.
+
+    Raises:
+        ValueError: if there is no budget, or no harvest up to `RICHEST` times the mean demand keeps it.
+    """
+    none, high = question.with_harvest(0.0), question.right_demand_j
+    if _excess(none) <= 0:
+        return Value(0.0, _method(none))
+    most = RICHEST * high
+    while _excess(question.with_harvest(high)) > 0:
+        if high >= most:
+            reason = f"no mean harvest up to {most:.6g} J in a slot, {RICHEST:g} times the demand, reaches it"
+            raise _impossible(question, reason, question.with_harvest(most))
+        high = min(4 * high, most)
+    root = _root(lambda harvest: _excess(question.with_harvest(harvest)), high)
+    return Value(root, _method(question.with_harvest(root)))
+
+
+def _root(function: Callable[[float], float], high: float) -> float:
+    return float(optimize.brentq(function, 0.0, high, xtol=1e-9 * high, rtol=1e-9))
+
+
+def error_rate_for(question: PlanQuestion) -> Value:
+    """The largest routing error rate with which the budget holds, at most 1; the question's own is ignored.
+
+    Raises:
+        ValueError: if there is no budget, flawless routing exceeds it, or there is one model alone.
+    """
+    several = len(question.models) > 1
+    require(several, "models", question.models.n_params, "two or more, to solve for an error rate")
+    flawless, always = replace(question, error_rate=0.0), replace(question, error_rate=1.0)
+    if _excess(flawless) > 0:
+        raise _impossible(question, "the error rate would have to be negative", flawless)
+    if _excess(always) <= 0:
+        return Value(1.0, _method(always))
+    root = _root(lambda rate: _excess(replace(question, error_rate=rate)), 1.0)
+    return Value(root, _method(replace(question, error_rate=root)))
+
+
+def horizon_for(question: PlanQuestion) -> Value:
+    """The longest horizon, a whole number of slots, for which the budget holds; the question's own is ignored.
+
+    Raises:
+        ValueError: if there is no budget, not one slot keeps within it, or every one up to `LONGEST` does.
+    """
+    one = replace(question, horizon_slots=1)
+    if _excess(one) > 0:
+        raise _impossible(question, "the horizon would have to be 0 slots", one)
+    longest = _longest_mean(question) if question.confidence is None else _longest_sure(question)
+    if longest >= LONGEST:
+        need = budget_for(replace(question, horizon_slots=LONGEST))
+        reason = f"every horizon up to {LONGEST} slots keeps it: that one needs {need.value:.6g} J ({need.method})"
+        raise ValueError(f"budget_j is {question.budget_j!r}, but {reason}; a horizon is limited by less only.")
+    return Value(float(longest), _method(replace(question, horizon_slots=longest)))
+
+
+def _longest_mean(question: PlanQuestion) -> int:
+    """The longest horizon up to `LONGEST` whose E[D_T] is within the budget: one pass gives those of all horizons."""
+    law, reach, longest = slot_law(question), 1, 1
+    while longest == reach < LONGEST:
+        reach = min(4 * reach, LONGEST)
+        means = exact_expected_auxiliary_energy(law, np.arange(1, reach + 1))
+        longest = int(np.searchsorted(means, _budget(question), side="right"))
+    return longest
+
+
+def _longest_sure(question: PlanQuestion) -> int:
+    """The longest horizon up to `LONGEST` whose quantile is within the budget, by bisection."""
+
+    def within(slots: int) -> bool:
+        return _excess(replace(question, horizon_slots=slots)) <= 0
+
+    low, high = 1, 2
+    while high <= LONGEST and within(high):
+        low, high = high, 2 * high
+    while high <= LONGEST and high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if within(middle) else (low, middle)
+    return low
+
+
+def battery_for(question: PlanQuestion) -> Value:
+    """The capacity in joules with which E[D_T] is `extra_share` above that of an unlimited battery (lattice).
+
+    The content follows B_{t+1} = min(cap, max(0, B + eta_c (H - C)^+ - (C - H)^+ / eta_d)); what is short of 0, times
+    eta_d, is drawn. Both batteries have the question's efficiencies and start empty.
+
+    Raises:
+        ValueError: if the horizon is so long that the lattice would take minutes.
+    """
+    law, slots = slot_law(question), question.horizon_slots
+    if law.volatility == 0 or law.drift + law.harvest_mean_j == 0:
+        return Value(0.0, "exact")
+    step = _step_j(law, slots, CELLS // 2)
+    charge, discharge = question.charge_efficiency, question.discharge_efficiency
+    most = _largest_useful(law, slots, step, charge * discharge, discharge)
+    below, above = _cells(law, 1, -1, step), _cells(law, 1, 1, step)
+    if slots * 4 * most > MOST_WORK or below + above > MOST_WORK / 10:
+        sentence = f"horizon_slots is {slots}, but it must be short enough for the lattice"
+        raise LatticeTooLongError(f"{sentence}, about {int(MOST_WORK / (4 * most))} slots at most with this slot law.")
+    slot = _slot_masses(law, step, below, above)
+    change, lowest = _battery_change(slot, -below, charge, discharge)
+    cost = lru_cache(None)(lambda cap: _shortfall(*_clipped(change, lowest, lowest, cap), cap, slots, _bend(slot)))
+    return Value(step * _least_capacity(cost, (1 + question.extra_share) * cost(most), most), "lattice")
+
+
+def _largest_useful(law: SlotLaw, slots: int, step: float, round_trip: float, discharge: float) -> int:
+    """Cells beyond which more capacity is of no use: what can ever be stored, or ever be missing from the store.
+
+    Losses lower the one; the other is at most 1 / eta_d times that of a lossless system with eta_c eta_d the harvest.
+    """
+    lossy = replace(law, harvest_mean_j=law.harvest_mean_j * round_trip)
+    return min(_cells(law, slots, -1, step), math.ceil(_cells(lossy, slots, 1, step) / discharge))
+
+
+def _battery_change(masses: FloatArray, lowest: int, charge: float, discharge: float) -> tuple[FloatArray, int]:
+    """The law of the content's change from that of X, and where it begins.
+
+    What falls between cells is shared by three of them so that mean and variance stay.
+    """
+    x = np.arange(len(masses)) + lowest
+    change = np.where(x > 0, -x / discharge, -x * charge)
+    near = np.round(change).astype(int)
+    off, first = change - near, int(near.min()) - 1
+    shares = ((-1, off * (off - 1) / 2), (0, 1 - off * off), (1, off * (off + 1) / 2))
+    length = int(near.max()) + 2 - first
+    parts = [np.bincount(near + k - first, masses * share, length) for k, share in shares]
+    return np.sum(parts, axis=0), first
+
+
+def _shortfall(change: FloatArray, lowest: int, cap: int, slots: int, bend: float) -> float:
+    """Cells that are short over all slots; once the law stands still every slot is like the last."""
+    short = [missing for _, missing in _reflected(change, lowest, cap, slots, bend)]
+    return sum(short) + (slots - len(short)) * short[-1]
+
+
+def _least_capacity(cost: Callable[[int], float], allowed: float, most: int) -> float:
+    """Cells of capacity with which the cost falls to what is allowed, between whole cells by a straight line."""
+    if cost(0) <= allowed:
+        return 0.0
+    high = 1
+    while high < most and cost(high) > allowed:
+        high = min(2 * high, most)
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if cost(middle) <= allowed else (middle, high)
+    return low + (cost(low) - allowed) / (cost(low) - cost(high))
+
+
+def winners(values: Callable[[FloatArray], FloatArray], pool: ModelPool, low: float, high: float) -> tuple[Winner, ...]:
+    """The ranges of difficulty in [low, high] in which each model has the least of something.
+
+    Args:
+        values: that something, from difficulties (n,) to (n, n_models), such as `pool.energy_j` or `pool.latency_s`.
+        pool: the models.
+        low: where to begin.
+        high: where to end; ranges narrower than a 2000th of the way can be missed.
+    """
+    grid = np.linspace(low, high, 2001)
+    best = values(grid).argmin(axis=-1)
+    changes = np.flatnonzero(np.diff(best))
+    inner = [_crossing(values, best[at], grid[at], grid[at + 1]) for at in changes]
+    starts, ends = [low, *inner], [*inner, high]
+    models = [int(best[0]), *(int(best[at + 1]) for at in changes)]
+    ranges = zip(starts, ends, models, strict=True)
+    return tuple(Winner(start, end, model, pool.n_params[model]) for start, end, model in ranges)
+
+
+def _crossing(values: Callable[[FloatArray], FloatArray], model: int, low: float, high: float) -> float:
+    """Where the model stops winning, by bisection."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        wins = values(np.array([middle]))[0].argmin() == model
+        low, high = (middle, high) if wins else (low, middle)
+    return float(low + high) / 2
+
+
+def answer(question: PlanQuestion) -> PlanAnswer:
+    """Everything that theory says about a question.
+
+    Raises:
+        ValueError: if the question has a budget that no harvest keeps.
+
+    Example:
+        >>> round(answer(PlanQuestion()).mean_j.value, 1)
+        17171.5
+    """
+    law = slot_law(question)
+    return PlanAnswer(**_moments(question, law), **_auxiliary(question, law), **_needs(question), **_winners(question))
+
+
+def _moments(question: PlanQuestion, law: SlotLaw) -> dict[str, Any]:
+    """Regime, energies of a task and of a slot, drift and volatility."""
+    tasks, scale = _tasks(question), law.drift + 2 * law.harvest_mean_j
+    cheapest = question.queries_per_task * float(tasks.weights @ tasks.energies_j.min(axis=1))
+    right = question.right_demand_j - question.harvest_j
+    values = {
+        "c_lb_task_j": cheapest,
+        "c_lb_slot_j": question.arrival_rate * cheapest,
+        "demand_j": law.drift + law.harvest_mean_j,
+        "harvest_j": law.harvest_mean_j,
+        "drift_j": law.drift,
+        "volatility_j": law.volatility,
+    }
+    regimes = (str(regime(drift, 1e-9 * scale)) for drift in (law.drift, right))
+    names = dict(zip(("regime", "regime_without_errors"), regimes, strict=True))
+    return names | {name: Value(value, "exact") for name, value in values.items()}
+
+
+def _auxiliary(question: PlanQuestion, law: SlotLaw) -> dict[str, Any]:
+    """The law of D_T, and what the routing errors add to it."""
+    spread, level = auxiliary_law(law, question.horizon_slots), question.confidence or CONFIDENCE
+    flawless = replace(question.with_harvest(question.harvest_j), error_rate=0.0)
+    added = law.drift - slot_law(flawless).drift if question.error_rate > 0 else 0.0
+    transition = float(transition_horizon(added, law.volatility)) if added != 0 else math.inf
+    mean = _mean(question)
+    brownian = float(expected_auxiliary_energy(law.drift, law.volatility, question.horizon_slots))
+    return {
+        "mean_j": Value(mean, "exact"),
+        "mean_brownian_j": Value(brownian, "Brownian"),
+        "std_j": Value(spread.std_j, spread.method),
+        "quantile_level": level,
+        "quantile_j": Value(spread.quantile(level), spread.method),
+        "error_cost_j": Value(mean - _mean(flawless) if question.error_rate > 0 else 0.0, "exact"),
+        "transition_slots": Value(transition, "Brownian"),
+    }
+
+
+def _needs(question: PlanQuestion) -> dict[str, Any]:
+    """The battery, and with a budget the harvest."""
+    budget = question.budget_j is not None
+    sure = replace(question, confidence=question.confidence or CONFIDENCE)
+    try:
+        battery = battery_for(question)
+    except LatticeTooLongError:
+        battery = None
+    return {
+        "battery_j": battery,
+        "harvest_for_mean_j": harvest_for(replace(question, confidence=None)) if budget else None,
+        "harvest_for_quantile_j": harvest_for(sure) if budget else None,
+    }
+
+
+def _winners(question: PlanQuestion) -> dict[str, Any]:
+    pool, low, high = question.models, min(question.difficulties), max(question.difficulties)
+    return {
+        "cheapest": winners(lambda at: pool.expected_energy_j(at, question.difficulty_noise), pool, low, high),
+        "fastest": winners(pool.latency_s, pool, low, high),
+    }

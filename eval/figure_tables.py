@@ -1,0 +1,371 @@
+"""The tables behind the figures, and the command that computes and draws them; `eval.figures` sees the tables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from scipy import optimize
+
+from agents import Dispatcher, FixedModel, make_dispatcher, slot_law
+from agents.policies import shipped_policies
+from energy_route_env import Decision, Scenario, make_scenario
+from energy_route_env._checks import require, require_whole
+from energy_route_env.decision import Encoder
+from energy_route_env.dynamics import Arrays
+from energy_route_env.theory import (
+    SlotLaw,
+    auxiliary_energy_std,
+    exact_expected_auxiliary_energy,
+    expected_auxiliary_energy,
+    transition_horizon,
+)
+from eval.day import slot_by_slot
+from eval.figures import PICTURES, save_figure
+from eval.records import ResultFolder, run_record
+from eval.regime_fit import FIRST_SLOT, draw_curves, fit_regime
+from eval.rollout import draw_traces, simulate
+from eval.statistics import Estimate
+from eval.summary import dispatcher_names, summarise
+
+FloatArray = NDArray[np.float64]
+Tables = dict[str, pd.DataFrame]
+
+RATIOS = (0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.2)
+"""Renewable ratios of the universal curve."""
+ERROR_RATES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+"""Error rates of the growth curves."""
+PAIRED_RATES = (0.01, 0.05, 0.2)
+"""Error rates whose extra cost is measured on common traces."""
+VOLATILITY_GAPS_J = (10.0, 30.0, 100.0, 300.0, 1000.0)
+"""How much more the energy of the model of lower mean varies, in joules per square root of a slot."""
+DRIFT_GAPS_J = (1.0, 3.0, 10.0, 30.0, 60.0)
+"""How much lower that model's mean is, in joules per slot."""
+COMPARED = ("oracle", "scaling-law", "variance-aware", "greedy-deferral", "surplus-deferral", "learned")
+"""Dispatchers that are compared with the myopic one where no benchmark's summary is given."""
+
+
+@dataclass(frozen=True)
+class FiguresArgs:
+    """Compute the tables behind the figures, save them, and draw the figures from them."""
+
+    tables: Path | None = None
+    """A folder of saved tables to draw again from, without simulating; by default they are computed."""
+    summary: Path | None = None
+    """summary.csv of a benchmark, for the comparison of dispatchers; by default a smaller one is run."""
+    episodes: int = 400
+    """Episodes of every simulated point."""
+    trials: int = 100
+    """Trials of every growth curve."""
+    longest: int = 100_000
+    """Slots of a growth curve."""
+    seed: int = 0
+    """Seed of traces and trials."""
+    name: str = ""
+    """Name of the results' folder; by default figures-<date>-<time>."""
+    results: Path = Path("results")
+    """Where the folder goes."""
+    overwrite: bool = False
+    """Replace an existing folder of that name."""
+
+    def check(self) -> None:
+        """Check the counts and that the named files exist."""
+        for name, least in (("episodes", 2), ("trials", 2), ("longest", 100), ("seed", 0)):
+            require_whole(name, getattr(self, name), least)
+        for name in ("tables", "summary"):
+            path = getattr(self, name)
+            there = path is None or (path.is_dir() if name == "tables" else path.is_file())
+            require(there, name, str(path), "a folder of saved tables" if name == "tables" else "a summary.csv")
+
+
+def main(args: FiguresArgs) -> None:
+    """Compute or read the tables and draw what they allow."""
+    draw_all(args, Console())
+
+
+def draw_all(args: FiguresArgs, console: Console) -> Path:
+    """Compute or read the tables, draw what they allow, say where it lies, and return the folder."""
+    args.check()
+    tables = {} if args.tables is None else read_tables(args.tables)
+    folder = ResultFolder(args.results, args.name or None, "figures", overwrite=args.overwrite)
+    builders = BUILDERS if args.tables is None else {}
+    columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("starting", total=len(builders) + len(PICTURES))
+        for name, build in builders.items():
+            progress.update(bar, description=f"table: {name}")
+            tables |= build(args)
+            progress.advance(bar)
+        for name, picture in PICTURES.items():
+            progress.update(bar, description=f"figure: {name}")
+            if set(picture.tables) <= tables.keys():
+                save_figure(picture.draw(*[tables[table] for table in picture.tables]), folder.partial / name)
+            progress.advance(bar)
+    folder.finish(tables, run_record(asdict(args)))
+    console.print(folder.contents(), soft_wrap=True)
+    return folder.path
+
+
+def read_tables(folder: Path) -> Tables:
+    """The tables of a folder by name, with every number as it was when it was saved.
+
+    Raises:
+        ValueError: if the folder holds no table that a figure needs.
+    """
+    wanted = dict.fromkeys(table for picture in PICTURES.values() for table in picture.tables)
+    files = {name: [*folder.glob(f"{name}.csv"), *folder.glob(f"{name}.csv.gz")] for name in wanted}
+    tables = {name: pd.read_csv(found[0]) for name, found in files.items() if found}
+    require(bool(tables), "tables", str(folder), f"a folder with any of {', '.join(wanted)} (.csv)")
+    return tables
+
+
+def _law(ratio: float = 1.0, dispatcher: str = "oracle") -> SlotLaw:
+    """The slot law in `paper`."""
+    return slot_law(make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio)))
+
+
+def _up_to(horizon: int, lowest: int, count: int) -> NDArray[np.int64]:
+    """Whole numbers of slots up to the horizon, about evenly spaced in the logarithm."""
+    return np.unique(np.geomspace(lowest, horizon, count).round().astype(np.int64))
+
+
+def universal_tables(args: FiguresArgs) -> Tables:
+    """Mean and spread of D_T over ratios and horizons of `paper` as simulated, and Brownian theory's one curve."""
+    drift = np.linspace(-6, 6, 241)
+    theory = {
+        "scaled_drift": drift,
+        "mean": expected_auxiliary_energy(drift, 1.0, 1.0),
+        "spread": auxiliary_energy_std(drift, 1.0, 1.0) / expected_auxiliary_energy(drift, 1.0, 1.0),
+    }
+    points = [point for ratio in RATIOS for point in _universal_points(args, ratio)]
+    return {"universal": pd.DataFrame(points), "universal_theory": pd.DataFrame(theory)}
+
+
+def _universal_points(args: FiguresArgs, ratio: float) -> list[dict[str, float]]:
+    scenario = make_scenario("paper", renewable_ratio=ratio)
+    law, horizons = _law(ratio), (100, 300, 1000)
+    exact = exact_expected_auxiliary_energy(law, horizons)
+    result = simulate(scenario, make_dispatcher("oracle", scenario), args.episodes, args.seed, horizons)
+    points = []
+    for horizon, drawn, expected in zip(horizons, result.auxiliary_j.T, exact, strict=True):
+        mean, (spread, spread_error) = Estimate.of(drawn), relative_spread(drawn)
+        scale = law.volatility * np.sqrt(horizon)
+        place = {"ratio": ratio, "horizon_slots": horizon, "episodes": args.episodes}
+        measured = {"mean_j": mean.mean, "standard_error_j": mean.standard_error, "exact_j": expected}
+        more = {"spread": spread, "spread_standard_error": spread_error}
+        more |= {"scale_j": scale, "scaled_drift": law.drift * horizon / scale}
+        points.append(place | measured | more)
+    return points
+
+
+def relative_spread(samples: ArrayLike) -> tuple[float, float]:
+    """Standard deviation over mean of independent positive samples, and its standard error by the delta method."""
+    values = np.asarray(samples, float)
+    mean, std = values.mean(), values.std(ddof=1)
+    influence = ((values - mean) ** 2 - std**2) / (2 * std * mean) - std * (values - mean) / mean**2
+    return float(std / mean), float(influence.std(ddof=1) / np.sqrt(len(values)))
+
+
+def cost_tables(_: FiguresArgs) -> Tables:
+    """Joules and seconds of a task on both models against its difficulty, and where they cross."""
+    models = make_scenario("paper").models
+    difficulty = np.linspace(1.7, 1.9, 101)
+    measures = {"energy_j": models.energy_j, "latency_s": models.latency_s}
+    values = {name: measure(difficulty) for name, measure in measures.items()}
+    costs = [
+        pd.DataFrame({"difficulty": difficulty, "n_params": count} | {name: v[:, k] for name, v in values.items()})
+        for k, count in enumerate(models.n_params)
+    ]
+    crossings = []
+    for name, measure in measures.items():
+        at = _root(lambda level, measure=measure: measure(level), 1.7, 1.9)
+        crossings.append({"measure": name, "difficulty": at, "value": float(measure(at)[0])})
+    return {"costs": pd.concat(costs, ignore_index=True), "crossings": pd.DataFrame(crossings)}
+
+
+def _root(both: Callable[[float], FloatArray], low: float, high: float, gap: float = 0.0) -> float:
+    """The difficulty at which the second model's value is the first one's plus `gap`."""
+    return float(optimize.brentq(lambda level: float(np.diff(both(level))[0]) - gap, low, high, xtol=1e-12))
+
+
+def growth_tables(args: FiguresArgs) -> Tables:
+    """E[D_t] at ratio 1 for every error rate, drawn and from theory; and when each curve turns linear."""
+    slots = _up_to(args.longest, 1, 41)
+    curves, regimes = [], []
+    for number, rate in enumerate(ERROR_RATES):
+        law = _law(dispatcher=f"error-{rate}")
+        drawn = draw_curves(law, slots, args.trials, np.random.default_rng([args.seed, number]))
+        curves.append(_growth_curve(law, slots, drawn).assign(error_rate=rate, trials=args.trials))
+        predicted = float(transition_horizon(law.drift, law.volatility)) if rate else float("inf")
+        regimes.append({"error_rate": rate, "predicted_slots": predicted} | _fit(slots, drawn))
+    return {"growth": pd.concat(curves, ignore_index=True), "regimes": pd.DataFrame(regimes)}
+
+
+def _growth_curve(law: SlotLaw, slots: NDArray[np.int64], drawn: FloatArray) -> pd.DataFrame:
+    errors = drawn.std(axis=0, ddof=1) / np.sqrt(len(drawn))
+    measured = {"slots": slots, "mean_j": drawn.mean(axis=0), "standard_error_j": errors}
+    exact = exact_expected_auxiliary_energy(law, slots)
+    brownian = expected_auxiliary_energy(law.drift, law.volatility, slots)
+    return pd.DataFrame(measured | {"exact_j": exact, "brownian_j": brownian})
+
+
+def _fit(slots: NDArray[np.int64], drawn: FloatArray) -> dict[str, float | str]:
+    """What a fit to the drawn curves, late enough to look Brownian, says of their regime."""
+    late = np.flatnonzero(slots >= FIRST_SLOT)[::-2][::-1]  # every other one, the last among them
+    fit = fit_regime(slots[late], drawn[:, late])
+    fitted = {"detected_regime": fit.name, "detected_slots": fit.transition_slots}
+    return fitted | {"slope": fit.slope, "slope_half_width": fit.slope_half_width}
+
+
+def error_cost_tables(args: FiguresArgs) -> Tables:
+    """What routing errors add to E[D_T] at ratio 1, exactly; and as measured on traces common to all rates."""
+    horizon = min(3000, args.longest)
+    slots, read = _up_to(args.longest, 10, 41), _up_to(horizon, 30, 8)
+    scenario = make_scenario("paper", horizon_slots=horizon)
+    base = exact_expected_auxiliary_energy(_law(), slots)
+    drawn = simulate(scenario, make_dispatcher("oracle", scenario), args.episodes, args.seed, read).auxiliary_j
+    exact, measured = [], []
+    for rate in PAIRED_RATES:
+        name = f"error-{rate}"
+        law = _law(dispatcher=name)
+        extra = exact_expected_auxiliary_energy(law, slots) - base
+        exact.append({"error_rate": rate, "drift_j": law.drift, "slots": slots, "extra_j": extra})
+        erring = simulate(scenario, make_dispatcher(name, scenario), args.episodes, args.seed, read).auxiliary_j
+        for slot, estimate in zip(read, map(Estimate.of, (erring - drawn).T), strict=True):
+            place = {"error_rate": rate, "drift_j": law.drift, "slots": slot, "episodes": args.episodes}
+            measured.append(place | {"extra_j": estimate.mean, "standard_error_j": estimate.standard_error})
+    theory = pd.concat([pd.DataFrame(columns) for columns in exact], ignore_index=True)
+    return {"error_cost": theory, "error_cost_measured": pd.DataFrame(measured)}
+
+
+def variance_tables(args: FiguresArgs) -> Tables:
+    """What variance-awareness saves where the model of lower mean is the more variable one."""
+    settings = [two_models(volatility, drift) for volatility in VOLATILITY_GAPS_J for drift in DRIFT_GAPS_J]
+    return {"variance_gain": pd.DataFrame([_variance_gain(args, scenario) for scenario in settings])}
+
+
+def two_models(volatility_gap_j: float, drift_gap_j: float) -> Scenario:
+    """Critical `paper` with one uncertain difficulty at which its two models differ by these gaps.
+
+    The small model's energy rises faster with difficulty, so that noise makes it the more variable one: the noise is
+    solved for, and the difficulty so easy that the small model's mean is lower by `drift_gap_j` (one task a slot is
+    expected, so that the gap between means is that between drifts).
+    """
+    models = make_scenario("paper").models
+
+    def scenario(noise: float) -> Scenario:
+        level = _root(lambda level: models.expected_energy_j(level, noise), 1.6, 2.6, drift_gap_j)
+        return make_scenario("paper", difficulties=(level,), difficulty_noise=noise, horizon_slots=100)
+
+    def off(noise: float) -> float:
+        small, large = _laws(scenario(noise))
+        return small.volatility - large.volatility - volatility_gap_j
+
+    return scenario(float(optimize.brentq(off, 0.01, 0.25, xtol=1e-9)))
+
+
+def _laws(scenario: Scenario) -> list[SlotLaw]:
+    """The slot law of each model alone."""
+    return [slot_law(FixedModel(scenario, model)) for model in range(len(scenario.models))]
+
+
+def _variance_gain(args: FiguresArgs, scenario: Scenario) -> dict[str, float]:
+    small, large = _laws(scenario)
+    myopic, aware = (
+        simulate(scenario, make_dispatcher(name, scenario), args.episodes, args.seed).auxiliary_j[:, -1]
+        for name in ("myopic", "variance-aware")
+    )
+    difference = Estimate.of(aware - myopic)
+    return {
+        "difficulty_noise": scenario.difficulty_noise,
+        "difficulty": scenario.difficulties[0],
+        "drift_gap_j": large.drift - small.drift,
+        "volatility_gap_j": small.volatility - large.volatility,
+        "episodes": args.episodes,
+        "myopic_j": myopic.mean(),
+        "difference_j": difference.mean,
+        "difference_j_half_width": difference.half_width,
+    }
+
+
+def dispatcher_tables(args: FiguresArgs) -> Tables:
+    """The summary of the given benchmark, or of a smaller one at ratio 1."""
+    if args.summary is not None:
+        return {"summary": pd.read_csv(args.summary)}
+    settings = [make_scenario(name) for name in ("paper", "uncertain", "solar")]
+    cells = {(s.name, 1.0, name): (s, make_dispatcher(name, s)) for s in settings for name in _compared(s)}
+    tables = [_episodes(args, place, *cell) for place, cell in cells.items()]
+    return {"summary": summarise(pd.concat(tables, ignore_index=True), cells)}
+
+
+def _compared(scenario: Scenario) -> list[str]:
+    usual = dispatcher_names(scenario)
+    return [name for name in usual if name == usual[0] or name in COMPARED]
+
+
+def _episodes(
+    args: FiguresArgs, place: tuple[str, float, str], scenario: Scenario, dispatcher: Dispatcher
+) -> pd.DataFrame:
+    result = simulate(scenario, dispatcher, args.episodes, args.seed)
+    columns = {"tasks": result.tasks, "latency_s": result.latency_s}
+    return pd.DataFrame(dict(zip(("scenario", "ratio", "dispatcher"), place, strict=True)) | columns | result.balance)
+
+
+def day_tables(args: FiguresArgs) -> Tables:
+    """One episode of `solar`, slot by slot, under three dispatchers."""
+    scenario = make_scenario("solar")
+    trace = draw_traces(scenario, [0], args.seed)[0]
+    names = ("myopic", "surplus-deferral", "learned" if "solar" in shipped_policies() else "greedy-deferral")
+    slots = [slot_by_slot(scenario, make_dispatcher(n, scenario), trace).assign(dispatcher=n) for n in names]
+    return {"day": pd.concat(slots, ignore_index=True).assign(capacity_j=scenario.capacity_j)}
+
+
+def decision_tables(_: FiguresArgs) -> Tables:
+    """The models chosen in `uncertain` for every battery and difficulty, half-way through an episode."""
+    scenario = make_scenario("uncertain")
+    battery, difficulty = (
+        grid.ravel() for grid in np.meshgrid(np.linspace(0, 40e3, 81), scenario.difficulties, indexing="ij")
+    )
+    decision = decision_at(scenario, battery, difficulty, scenario.horizon_slots // 2)
+    names = ("learned",) * ("uncertain" in shipped_policies()) + ("variance-aware", "myopic")
+    place = {"battery_j": battery, "difficulty": difficulty}
+    models = {name: make_dispatcher(name, scenario).act(decision) for name in names}
+    maps = [pd.DataFrame({"dispatcher": name} | place | {"model": chosen}) for name, chosen in models.items()]
+    return {"decision_map": pd.concat(maps, ignore_index=True)}
+
+
+def decision_at(scenario: Scenario, battery_j: FloatArray, observed: FloatArray, slot: int) -> Decision:
+    """Decisions on a task that is alone and due, with a mean harvest untouched; arrays of shape (n,)."""
+    whole, encoder = np.zeros(len(battery_j), np.int64), Encoder(scenario)
+    harvest = np.full(len(battery_j), scenario.harvest.mean_j)
+    feature = encoder.difficulty_feature(observed)
+    features = encoder.features(Arrays, battery_j, harvest, feature, whole, whole, whole + 1, whole + slot)
+    return Decision(
+        battery_j=battery_j,
+        harvest_left_j=harvest,
+        observed_difficulty=observed,
+        slack_slots=whole,
+        backlog=whole,
+        due=whole + 1,
+        slots_left=whole + scenario.horizon_slots - slot,
+        observe=lambda: np.stack(features, axis=1).astype(np.float32),
+    )
+
+
+BUILDERS: dict[str, Callable[[FiguresArgs], Tables]] = {
+    "universal curve": universal_tables,
+    "cost of a task": cost_tables,
+    "growth with errors": growth_tables,
+    "cost of an error": error_cost_tables,
+    "variance-awareness": variance_tables,
+    "dispatchers": dispatcher_tables,
+    "solar day": day_tables,
+    "decision map": decision_tables,
+}
+"""What computes the tables, in order."""

@@ -1,0 +1,217 @@
+"""What theory says before anything runs: regime, auxiliary energy, and the harvest, battery or horizon it needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from agents import ErrorProne, Myopic
+from energy_route_env import make_scenario
+from energy_route_env._checks import require, require_known, require_whole
+from energy_route_env.planning import (
+    PlanAnswer,
+    PlanQuestion,
+    Value,
+    Winner,
+    answer,
+    budget_for,
+    error_rate_for,
+    harvest_for,
+    horizon_for,
+)
+from energy_route_env.scenarios import PAPER_DIFFICULTIES
+from eval.rollout import simulate
+from eval.statistics import Estimate
+from eval.units import energy_unit
+
+Unknown = Literal["harvest", "horizon", "error-rate", "budget"]
+SOLVERS: dict[str, tuple[Callable[[PlanQuestion], Value], str]] = {
+    "harvest": (harvest_for, "least mean harvest of a slot"),
+    "horizon": (horizon_for, "longest horizon"),
+    "error-rate": (error_rate_for, "largest error rate"),
+    "budget": (budget_for, "smallest budget"),
+}
+
+
+@dataclass(frozen=True)
+class PlanArgs:
+    """Plan a system from theory; solve for harvest, horizon, error rate or budget where the other three are given."""
+
+    solve_for: Unknown | None = None
+    """What to solve for; its own option is ignored. By default everything is told of the system as given."""
+    models: tuple[float, ...] = (1e9, 1e10)
+    """Parameter counts of the pool."""
+    difficulties: tuple[float, ...] = PAPER_DIFFICULTIES
+    """Equally likely difficulties, in units of pretraining loss; smaller is harder."""
+    difficulty_noise: float = 0.0
+    """Standard deviation of the true difficulty around the observed one."""
+    arrival_rate: float = 1.0
+    """Mean tasks per slot."""
+    queries_per_task: float = 1.0
+    """Like queries that make up one task."""
+    ratio: float | None = None
+    """Renewable ratio: mean harvest / mean demand without errors. 1 where neither this nor the harvest is given."""
+    harvest_mean_j: float | None = None
+    """Mean harvest of a slot in joules, in place of the ratio."""
+    harvest_cv: float = 0.5
+    """Coefficient of variation of the harvest, at most 3."""
+    horizon: int = 1000
+    """Slots to plan for."""
+    error_rate: float = 0.0
+    """Probability that a task goes to another model than the right one."""
+    budget_j: float | None = None
+    """Auxiliary energy in joules that the horizon may take: on average, or with a confidence."""
+    confidence: float | None = None
+    """Probability with which the budget shall hold; by default it holds on average."""
+    extra_share: float = 0.01
+    """Share of auxiliary energy that a finite battery may cost on top of an unlimited one."""
+    charge_efficiency: float = 1.0
+    """That battery's efficiency of storing."""
+    discharge_efficiency: float = 1.0
+    """That battery's efficiency of drawing."""
+    check_episodes: int = 0
+    """Simulate so many episodes beside the prediction of the mean; 0 for none."""
+    seed: int = 0
+    """Seed of these episodes."""
+    json: bool = False
+    """Print one JSON object, energies in joules, and nothing else."""
+
+    def check(self) -> None:
+        """Check what the question does not check itself."""
+        if self.solve_for is not None:
+            require_known("solve_for", [self.solve_for], SOLVERS)
+            given = self.budget_j is not None or self.solve_for == "budget"
+            require(given, "budget_j", self.budget_j, f"given, to solve for {self.solve_for}")
+        require_whole("check_episodes", self.check_episodes, 0)
+        require(self.check_episodes != 1, "check_episodes", 1, "0, or 2 or more: one has no standard error")
+        require_whole("seed", self.seed, 0)
+
+    def question(self) -> PlanQuestion:
+        """The question that these arguments ask."""
+        other = ("solve_for", "ratio", "horizon", "check_episodes", "seed", "json")
+        same = {name: value for name, value in vars(self).items() if name not in other}
+        return PlanQuestion(**same, renewable_ratio=self.ratio, horizon_slots=self.horizon)
+
+
+def main(args: PlanArgs) -> None:
+    """Answer and print, as tables or as JSON."""
+    args.check()
+    question, console = args.question(), Console()
+    if args.solve_for is not None:
+        solution = SOLVERS[args.solve_for][0](question)
+        if args.json:
+            print(json.dumps({"solve_for": args.solve_for, **asdict(solution)}))  # noqa: T201
+        else:
+            console.print(sentence(args.solve_for, solution, question), soft_wrap=True)
+        return
+    found, check = answer(question), simulated(question, args.check_episodes, args.seed)
+    if args.json:
+        print(json.dumps(found.as_dict() | ({"simulated_mean_j": asdict(check)} if check else {})))  # noqa: T201
+        return
+    for table in (system_table(found), auxiliary_table(found, check), needs_table(found), winners_table(found)):
+        console.print(table, "")
+
+
+def sentence(unknown: str, solution: Value, question: PlanQuestion) -> str:
+    """The solution in words."""
+    wish = "on average" if question.confidence is None else f"with probability {question.confidence:g}"
+    number = f"{solution.value:,.0f} slots" if unknown == "horizon" else f"{solution.value:.4%}"
+    if unknown in ("harvest", "budget"):
+        number = joules(solution.value)
+    budget = "" if question.budget_j is None or unknown == "budget" else f" with {joules(question.budget_j)}"
+    return f"{SOLVERS[unknown][1]}{budget}, kept {wish}: {number} ({solution.method})"
+
+
+def simulated(question: PlanQuestion, episodes: int, seed: int) -> Estimate | None:
+    """The mean auxiliary energy of simulated episodes with the question's routing and an unlimited battery."""
+    if episodes == 0:
+        return None
+    shared = ("models", "difficulties", "difficulty_noise", "arrival_rate", "queries_per_task", "harvest_cv")
+    scenario = make_scenario("paper", **{name: getattr(question, name) for name in (*shared, "horizon_slots")})
+    scenario = make_scenario(scenario, renewable_ratio=question.harvest_j / (scenario.mean_demand_j or 1.0))
+    dispatcher = ErrorProne(Myopic(scenario), question.error_rate)
+    return Estimate.of(simulate(scenario, dispatcher, episodes, seed).auxiliary_j[:, -1])
+
+
+def joules(value: float) -> str:
+    """An energy in a unit that reads well."""
+    scale, unit = energy_unit(value)
+    return f"{value / scale:,.2f} {unit}"
+
+
+def _table(title: str, *heads: str) -> Table:
+    style: dict[str, Any] = {"box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "padding": (0, 1, 0, 0)}
+    table = Table(title=title, title_justify="left", title_style="bold", **style)
+    for column, head in enumerate(heads):
+        table.add_column(head, justify="right" if column == 1 else "left", no_wrap=column > 0)
+    return table
+
+
+def _energies(title: str, rows: Mapping[str, Value | None], missing: str = "not asked") -> Table:
+    """A table of energies with their methods."""
+    table = _table(title, "", "energy", "method")
+    for name, found in rows.items():
+        table.add_row(name, *((joules(found.value), found.method) if found else (missing, "")))
+    return table
+
+
+def system_table(found: PlanAnswer) -> Table:
+    """The slot's moments; the regime stands in the title."""
+    title = f"{found.regime} regime (without routing errors: {found.regime_without_errors})"
+    rows = {
+        "C_LB, cheapest possible, of a task": found.c_lb_task_j,
+        "C_LB of a slot": found.c_lb_slot_j,
+        "mean demand of a slot as routed": found.demand_j,
+        "mean harvest of a slot": found.harvest_j,
+        "drift of a slot": found.drift_j,
+        "volatility of a slot": found.volatility_j,
+    }
+    return _energies(title, rows)
+
+
+def auxiliary_table(found: PlanAnswer, check: Estimate | None) -> Table:
+    """The law of the horizon's auxiliary energy, and what errors cost."""
+    rows = {
+        "mean": found.mean_j,
+        "mean, Brownian formula": found.mean_brownian_j,
+        "standard deviation": found.std_j,
+        f"{found.quantile_level:.4g} quantile": found.quantile_j,
+        "what routing errors add to the mean": found.error_cost_j,
+    }
+    table = _energies("Auxiliary energy over the horizon", rows)
+    if check is not None:
+        interval = f"{joules(check.mean)} ± {joules(check.half_width)}"
+        table.add_row("mean of simulated episodes, 95 % interval", interval, "simulation")
+    if found.transition_slots.value < float("inf"):
+        slots = f"{found.transition_slots.value:,.0f} slots"
+        table.add_row("errors cost linearly from about", slots, found.transition_slots.method)
+    return table
+
+
+def needs_table(found: PlanAnswer) -> Table:
+    """Battery and harvest."""
+    table = _energies("What it needs", {"battery capacity": found.battery_j}, "horizon too long")
+    level = f"{found.quantile_level:.4g}"
+    for name, need in (("on average", found.harvest_for_mean_j), (f"at {level}", found.harvest_for_quantile_j)):
+        if need is not None:
+            table.add_row(f"mean harvest of a slot, budget kept {name}", joules(need.value), need.method)
+    return table
+
+
+def winners_table(found: PlanAnswer) -> Table:
+    """Which model wins for which difficulty."""
+    table = _table("Which model wins (exact)", "difficulty", "parameters", "least")
+    for name, ranges in (("energy", found.cheapest), ("latency", found.fastest)):
+        for part in ranges:
+            table.add_row(_range(part), f"{part.n_params:.3g}", name)
+    return table
+
+
+def _range(part: Winner) -> str:
+    return f"{part.low:.4f} to {part.high:.4f}"

@@ -1,0 +1,434 @@
+"""Regimes named, transitions found and slopes measured, beside exact theory and beside samplers of another kind.
+
+Statistical tests state expected value, standard error and bound; every seed is fixed, so that a failure is a change of
+the program and not chance.
+"""
+
+import contextlib
+import io
+import math
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from agents import make_dispatcher, slot_law
+from energy_route_env import make_scenario
+from energy_route_env.theory import (
+    SlotLaw,
+    auxiliary_energy_std,
+    exact_expected_auxiliary_energy,
+    expected_auxiliary_energy,
+    transition_horizon,
+)
+from eval import regime_fit
+from eval.regime_fit import (
+    NAMES,
+    TOLERANCE,
+    RegimeFit,
+    RegimesArgs,
+    checkpoints,
+    draw_curves,
+    fit_regime,
+    fit_table,
+    law_columns,
+    log_slope,
+    maximum_covariance,
+    mean_curve,
+    name_regime,
+)
+from eval.rollout import simulate
+from eval.statistics import Estimate
+
+FloatArray = NDArray[np.float64]
+SEED = 20_261
+CASES = {"linear": ("oracle", 0.9), "sqrt": ("oracle", 1.0), "bounded": ("oracle", 1.1)}
+"""Dispatcher and ratio in `paper` of each regime; 10 000 slots show it."""
+ERROR = ("error-0.05", 1.0)
+"""The square root that turns linear: T* = 23 051 slots."""
+
+every_case = pytest.mark.parametrize("regime", CASES)
+
+
+@cache
+def law(dispatcher: str, ratio: float) -> SlotLaw:
+    return slot_law(make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio)))
+
+
+@cache
+def fits(case: tuple[str, float], horizon: int, repetitions: int) -> list[RegimeFit]:
+    """Fits of independent curves of 100 episodes."""
+    slots = checkpoints(horizon)
+    draws = (np.random.default_rng([SEED, repetition]) for repetition in range(repetitions))
+    return [fit_regime(slots, draw_curves(law(*case), slots, 100, rng)) for rng in draws]
+
+
+def brownian_maxima(nu: float, slots: list[int], n: int) -> FloatArray:
+    """Exact running maxima at sigma = 1, shape (n, slots): normal increments, and between them the bridge's maximum."""
+    rng = np.random.default_rng(SEED)
+    at, peak, maxima = np.zeros(n), np.zeros(n), []
+    for step in np.diff([0, *slots]):
+        move = nu * step + math.sqrt(step) * rng.standard_normal(n)
+        rise = (move + np.sqrt(move**2 - 2 * step * np.log1p(-rng.random(n)))) / 2
+        peak, at = np.maximum(peak, at + rise), at + move
+        maxima.append(peak)
+    return np.stack(maxima, axis=1)
+
+
+# Curves
+
+
+def test_checkpoints_are_even_on_a_logarithmic_scale_and_end_at_the_horizon() -> None:
+    assert checkpoints(10_000).tolist() == [10, 18, 32, 56, 100, 178, 316, 562, 1000, 1778, 3162, 5623, 10_000]
+    assert checkpoints(3000, first=30, per_decade=1).tolist() == [30, 300, 3000]
+    for horizon in (100, 101, 99_999):
+        assert checkpoints(horizon)[[0, -1]].tolist() == [10, horizon]
+
+
+@pytest.mark.parametrize("case", [*CASES.values(), ERROR], ids=str)
+def test_drawn_means_are_the_exact_expectation(case: tuple[str, float]) -> None:
+    """Standard errors of 5000 episodes (about 1 %); four means beyond 4.5 of them by chance: 3e-5."""
+    slots = [1, 10, 100, 1000]
+    drawn = draw_curves(law(*case), slots, 5000, np.random.default_rng(SEED))
+    expected = exact_expected_auxiliary_energy(law(*case), slots)
+    deviations = [Estimate.of(d).deviation(mean) for d, mean in zip(drawn.T, expected, strict=True)]
+    assert np.abs(deviations).max() < 4.5
+
+
+@pytest.mark.parametrize("case", [*CASES.values(), ERROR], ids=str)
+def test_drawn_curves_have_the_environments_mean_and_spread(case: tuple[str, float]) -> None:
+    """Mean and mean square of D_1000 in 1000 episodes of each, within 4 standard errors; by chance beyond: 1.3e-4."""
+    name, ratio = case
+    scenario = make_scenario("paper", renewable_ratio=ratio)
+    simulated = simulate(scenario, make_dispatcher(name, scenario), 1000, SEED).auxiliary_j[:, 0]
+    drawn = draw_curves(law(*case), [1000], 1000, np.random.default_rng(SEED))[:, 0]
+    for power in (1, 2):
+        ours, theirs = Estimate.of(drawn**power), Estimate.of(simulated**power)
+        assert abs(ours.mean - theirs.mean) < 4 * math.hypot(ours.standard_error, theirs.standard_error)
+
+
+def test_drawn_curves_never_fall_and_follow_the_generator_alone() -> None:
+    slots = checkpoints(1000)
+    one, same, other = (draw_curves(law(*ERROR), slots, 20, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert one.shape == (20, len(slots))
+    assert (np.diff(one, axis=1) >= 0).all() and (one >= 0).all()
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any(axis=1).all()
+
+
+def test_a_constant_harvest_and_no_tasks_draw_nothing() -> None:
+    idle = SlotLaw(0.0, np.array([1.0]), np.array([1.0]), 5.0, 0.0)
+    assert (draw_curves(idle, [1, 10], 3, np.random.default_rng(0)) == 0).all()
+
+
+# Slope
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_the_slope_of_a_power_law_is_its_exponent_whatever_its_factor(power: float) -> None:
+    slots = checkpoints(10_000)
+    slope = log_slope(slots, np.array([[2.0], [3.0], [700.0]]) * slots**power, 10, 10_000)
+    assert slope.mean == pytest.approx(power, abs=1e-12)
+    assert slope.half_width == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_slope_sees_its_window_alone() -> None:
+    slots = checkpoints(10_000)
+    bent = np.tile(np.where(slots < 1000, 1.0, slots / 1000), (3, 1))
+    assert log_slope(slots, bent, 10, 999).mean == pytest.approx(0.0, abs=1e-12)
+    assert log_slope(slots, bent, 1000, 10_000).mean == pytest.approx(1.0)
+
+
+def test_the_slopes_interval_covers_it_in_95_percent_of_experiments() -> None:
+    """1000 critical curves of 50 Brownian episodes, slope 1/2: standard error 0.7 %, bound 4 of them (6e-5)."""
+    slots = [100, 300, 1000, 3000, 10_000]
+    experiments = brownian_maxima(0.0, slots, 50_000).reshape(1000, 50, len(slots))
+    slopes = [log_slope(slots, curves, 100, 10_000) for curves in experiments]
+    covered = np.mean([abs(slope.mean - 0.5) <= slope.half_width for slope in slopes])
+    assert covered == pytest.approx(0.95, abs=4 * 0.0069)
+
+
+@pytest.mark.parametrize(("regime", "slope"), [("linear", 1.0), ("sqrt", 0.5), ("bounded", 0.0)])
+def test_slopes_of_the_exact_expectation(regime: str, slope: float) -> None:
+    """Over [1e3, 1e5] exactly 0.990, 0.504 and 0.000: within 0.03 of the paper's."""
+    slots = checkpoints(100_000)
+    exact = np.tile(exact_expected_auxiliary_energy(law(*CASES[regime]), slots), (2, 1))
+    assert log_slope(slots, exact, 1e3, 1e5).mean == pytest.approx(slope, abs=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("regime", "slope"), [("linear", 1.0), ("sqrt", 0.5), ("bounded", 0.0)])
+def test_measured_slopes(regime: str, slope: float) -> None:
+    """2000 episodes to 1e5 slots: standard errors 0.0015, 0.0055 and 0.0001, so that 0.03 is 4.7 of them or more."""
+    slots = checkpoints(100_000)
+    drawn = draw_curves(law(*CASES[regime]), slots, 2000, np.random.default_rng(SEED))
+    assert log_slope(slots, drawn, 1e3, 1e5).mean == pytest.approx(slope, abs=0.03)
+
+
+# Theory of the curve
+
+
+@pytest.mark.parametrize("nu", [-0.3, -0.02, 0.0, 0.02, 0.3])
+def test_the_covariance_is_that_of_exact_brownian_maxima(nu: float) -> None:
+    """Ten entries from 100 000 paths, each within 5 of its standard errors (all fifty by chance: 3e-5)."""
+    slots = [10, 40, 1000, 2000]
+    maxima = brownian_maxima(nu, slots, 100_000) - expected_auxiliary_energy(nu, 1.0, slots)
+    covariance = maximum_covariance(3 * nu, 3.0, slots) / 9
+    for i, j in zip(*np.triu_indices(4), strict=True):
+        assert abs(Estimate.of(maxima[:, i] * maxima[:, j]).deviation(covariance[i, j])) < 5
+
+
+@pytest.mark.parametrize("nu", [-30.0, -1.0, 0.0, 1e-6, 1.0, 30.0])
+def test_the_covariance_is_symmetric_with_the_known_variance(nu: float) -> None:
+    slots = checkpoints(100_000)
+    covariance = maximum_covariance(nu, 700.0, slots)
+    np.testing.assert_array_equal(covariance, covariance.T)
+    np.testing.assert_allclose(np.diag(covariance), auxiliary_energy_std(nu, 700.0, slots) ** 2, rtol=2e-4)
+    np.testing.assert_allclose(covariance, maximum_covariance(nu, 700.0, slots, 400), rtol=1e-6, atol=1e-3)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-8 * covariance.max()
+
+
+@pytest.mark.parametrize("case", [*CASES.values(), ERROR], ids=str)
+def test_the_fitted_curve_lies_within_a_sixth_of_sigma_of_the_exact_one(case: tuple[str, float]) -> None:
+    slots = checkpoints(10_000)
+    exact = exact_expected_auxiliary_energy(law(*case), slots)
+    off = (mean_curve(law(*case).drift, law(*case).volatility, slots) - exact) / law(*case).volatility
+    assert np.abs(off).max() < 1 / 6
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("a", "name"),
+    [
+        *[(-3, "bounded"), (-0.81, "bounded")],
+        *[(-0.78, "sqrt"), (0, "sqrt"), (0.79, "sqrt")],
+        *[(0.81, "sqrt-then-linear"), (2.5, "sqrt-then-linear")],
+        *[(2.55, "linear"), (50, "linear")],
+    ],
+)
+def test_names_follow_the_transition_within_the_range_observed(a: float, name: str) -> None:
+    """T* = 2 T / (pi a^2): at the end where a = 0.798, a decade before it where a = 2.523."""
+    assert name_regime(a * 700 / math.sqrt(5000), 700.0, 5000) == name
+
+
+@every_case
+def test_the_cases_deserve_their_names(regime: str) -> None:
+    assert name_regime(law(*CASES[regime]).drift, law(*CASES[regime]).volatility, 10_000) == regime
+
+
+def test_an_error_of_five_percent_deserves_its_name_at_1e5_slots() -> None:
+    assert name_regime(law(*ERROR).drift, law(*ERROR).volatility, 100_000) == "sqrt-then-linear"
+
+
+# Fit
+
+
+def hits(regime: str, repetitions: int) -> int:
+    return sum(fit.name == regime for fit in fits(CASES[regime], 10_000, repetitions))
+
+
+@every_case
+def test_bic_names_the_regime(regime: str) -> None:
+    """At 100 episodes and 1e4 slots; two misses of ten have chance 4.5e-5 at one miss in 1000."""
+    assert hits(regime, 10) >= 9
+
+
+@pytest.mark.slow
+@every_case
+def test_bic_names_the_regime_in_95_of_100_repetitions(regime: str) -> None:
+    """Six misses of 100 have chance 1.2e-5 at one miss in 200."""
+    assert hits(regime, 100) >= 95
+
+
+def transition_factors(repetitions: int) -> FloatArray:
+    """log of the transition found over T* = 23 051."""
+    found = [fit.transition_slots for fit in fits(ERROR, 100_000, repetitions)]
+    return np.log(found) - np.log(transition_horizon(law(*ERROR).drift, law(*ERROR).volatility))
+
+
+def test_the_transition_lies_within_a_factor_of_two_on_average() -> None:
+    """Expected log factor 0, standard error 0.22 / 2; log 2 is 6 of them."""
+    factors = transition_factors(4)
+    assert abs(factors.mean()) < math.log(2) and np.abs(factors).mean() < math.log(2)
+    assert {fit.name for fit in fits(ERROR, 100_000, 4)} == {"sqrt-then-linear"}
+
+
+@pytest.mark.slow
+def test_the_transition_is_found_without_bias() -> None:
+    """Expected log factor 0, standard error 0.022 over 100 repetitions; bound 0.1."""
+    factors = transition_factors(100)
+    assert abs(factors.mean()) < 0.1 and np.abs(factors).mean() < math.log(2)
+
+
+@pytest.mark.slow
+@every_case
+def test_standard_errors_are_the_spread_of_the_estimates(regime: str) -> None:
+    """Over 100 repetitions the ratio has a standard error of 7 %; bound 4.2 of them, 30 %."""
+    found = fits(CASES[regime], 10_000, 100)
+    for value, error in (("drift_j", "drift_error_j"), ("volatility_j", "volatility_error_j")):
+        spread = np.std([getattr(fit, value) for fit in found], ddof=1)
+        assert np.mean([getattr(fit, error) for fit in found]) == pytest.approx(spread, rel=0.3)
+
+
+def exact_fit(case: tuple[str, float], horizon: int, scale: float = 1.0) -> RegimeFit:
+    """The fit to the exact expectation, as if it were the mean of 100 episodes."""
+    slots = checkpoints(horizon)
+    return fit_regime(slots, scale * np.tile(exact_expected_auxiliary_energy(law(*case), slots), (100, 1)))
+
+
+@pytest.mark.parametrize(("case", "horizon"), [*((case, 10_000) for case in CASES.values()), (ERROR, 100_000)], ids=str)
+def test_the_bias_is_below_the_standard_error(case: tuple[str, float], horizon: int) -> None:
+    fit = exact_fit(case, horizon)
+    assert abs(fit.drift_j - law(*case).drift) < fit.drift_error_j
+    assert abs(fit.volatility_j - law(*case).volatility) < fit.volatility_error_j
+
+
+def test_another_unit_of_energy_changes_energies_alone() -> None:
+    joules, other = exact_fit(ERROR, 10_000), exact_fit(ERROR, 10_000, scale=1e-3)
+    assert other.name == joules.name
+    assert other.drift_j == pytest.approx(joules.drift_j / 1000, rel=1e-6)
+    assert other.volatility_error_j == pytest.approx(joules.volatility_error_j / 1000, rel=1e-6)
+    assert other.slope == pytest.approx(joules.slope)
+
+
+@pytest.mark.parametrize("episodes", [100, 1000])
+def test_bic_is_minus_twice_the_best_log_likelihood_and_a_penalty(episodes: int) -> None:
+    """The square root's, with the likelihood from scipy, maximised over sigma by search."""
+    slots = checkpoints(10_000)
+    curves = draw_curves(law(*CASES["sqrt"]), slots, episodes, np.random.default_rng(SEED))
+
+    def deviance(sigma: float) -> float:
+        covariance = maximum_covariance(0.0, sigma, slots) / episodes + (TOLERANCE * sigma) ** 2 * np.eye(len(slots))
+        return -2 * stats.multivariate_normal.logpdf(curves.mean(axis=0), mean_curve(0.0, sigma, slots), covariance)
+
+    best = optimize.minimize_scalar(deviance, bounds=(300, 1500), method="bounded").fun
+    assert fit_regime(slots, curves).bic["sqrt"] == pytest.approx(best + math.log(episodes), abs=1e-3)
+
+
+def test_the_transition_follows_from_drift_and_volatility_and_a_square_root_has_none() -> None:
+    turning, still = exact_fit(ERROR, 100_000), exact_fit(CASES["sqrt"], 10_000)
+    assert set(turning.bic) == set(NAMES)
+    assert turning.name == min(NAMES, key=lambda name: turning.bic[name])
+    expected = 2 * turning.volatility_j**2 / (math.pi * turning.drift_j**2)
+    assert turning.transition_slots == pytest.approx(expected)
+    assert still.name == "sqrt" and still.transition_slots == math.inf and math.isnan(still.transition_log_error)
+
+
+def test_the_transitions_error_is_its_spread() -> None:
+    """Spread of log T* over 100 repetitions 0.226 (docs/regimes.md); the error of any one fit within a quarter."""
+    assert fits(ERROR, 100_000, 4)[0].transition_log_error == pytest.approx(0.226, rel=0.25)
+
+
+# Bad input
+
+GOOD = np.tile(np.sqrt(checkpoints(1000)), (3, 1))
+
+
+@pytest.mark.parametrize(
+    ("slots", "curves", "message"),
+    [
+        ([1, 10, 5, 100], GOOD[:, :4], r"slots is .* rising whole numbers, 1 or more"),
+        ([0, 1, 10, 100], GOOD[:, :4], r"slots is .* rising whole numbers, 1 or more"),
+        ([1.0, 10.0, 50.0, 100.0], GOOD[:, :4], r"slots is .* rising whole numbers, 1 or more"),
+        ([1, 10, 100], GOOD[:, :3], r"slots is \[1, 10, 100\], but it must be four or more, over a decade"),
+        ([10, 20, 30, 40], GOOD[:, :4], r"four or more, over a decade"),
+        (checkpoints(1000), GOOD[:1], r"auxiliary_j\.shape is \(1, 9\)"),
+        (checkpoints(1000), GOOD[0], r"auxiliary_j\.shape is \(9,\)"),
+        (checkpoints(1000), GOOD[:, :-1], r"auxiliary_j\.shape is \(3, 8\)"),
+        (checkpoints(1000), GOOD * math.nan, r"auxiliary_j\[0\] is nan"),
+        (checkpoints(1000), -GOOD, r"auxiliary_j\[0\] is -"),
+        (checkpoints(1000), GOOD[:, ::-1], r"steepest fall of auxiliary_j is -"),
+        (checkpoints(1000), GOOD * (checkpoints(1000) > 10), r"mean of auxiliary_j is 0\.0"),
+    ],
+)
+def test_what_is_no_curve_is_refused(slots: Any, curves: FloatArray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_regime(slots, curves)
+
+
+def test_an_empty_window_too_short_a_horizon_and_no_trial_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\[low, high\] is \[11, 17\]"):
+        log_slope(checkpoints(1000), GOOD, 11, 17)
+    with pytest.raises(ValueError, match=r"horizon is 99"):
+        checkpoints(99)
+    with pytest.raises(ValueError, match=r"trials is 0"):
+        draw_curves(law(*ERROR), [1], 0, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"volatility is 0\.0"):
+        maximum_covariance(1.0, 0.0, [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("episodes", 1), ("horizon", 99), ("repetitions", 0), ("seed", -1), ("slope_from", 10_000)],
+        *[("ratios", ()), ("dispatchers", ())],
+    ],
+)
+def test_the_commands_arguments_are_checked(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{field} is "):
+        RegimesArgs(**{field: value}).check()
+
+
+# Command
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A small run's folder, and what it printed on a terminal of 80 columns."""
+    args = RegimesArgs(
+        ratios=(0.9, 1.0),
+        dispatchers=("myopic", "variance-aware"),
+        episodes=30,
+        horizon=1000,
+        repetitions=2,
+        name="small",
+        results=tmp_path_factory.mktemp("results"),
+    )
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.setenv("COLUMNS", "80")
+        regime_fit.main(args)
+    yield args.results / "small", printed.getvalue()
+
+
+def test_the_command_saves_curves_and_the_fits_of_just_these(small: tuple[Path, str]) -> None:
+    folder, _ = small
+    assert sorted(file.name for file in folder.iterdir()) == ["curves.csv.gz", "regimes.csv", "run.json"]
+    curves, regimes = pd.read_csv(folder / "curves.csv.gz"), pd.read_csv(folder / "regimes.csv")
+    assert len(curves) == 2 * 2 * 2 * 30 * len(checkpoints(1000))
+    places = [(ratio, name) for ratio in (0.9, 1.0) for name in ("myopic", "variance-aware")]
+    known = {place: law_columns(law(*place[::-1]), checkpoints(1000), 100) for place in places[::2]}
+    known |= {place: law_columns(None, checkpoints(1000), 100) for place in places[1::2]}
+    again = fit_table(curves, known, 100).replace({"law_regime": {"": np.nan}})
+    pd.testing.assert_frame_equal(again, regimes, check_dtype=False, rtol=1e-9)
+
+
+def test_every_dispatcher_ratio_and_repetition_has_draws_of_its_own(small: tuple[Path, str]) -> None:
+    curves = pd.read_csv(small[0] / "curves.csv.gz")
+    at_end = curves[curves["slots"] == 1000].groupby(["ratio", "dispatcher", "repetition"])["auxiliary_j"].mean()
+    assert at_end.nunique() == len(at_end) == 8
+
+
+def test_the_law_stands_beside_the_fit_where_there_is_one(small: tuple[Path, str]) -> None:
+    regimes = pd.read_csv(small[0] / "regimes.csv")
+    of_law = regimes[regimes["dispatcher"] == "myopic"]
+    assert regimes["law_drift_j"].isna().tolist() == (regimes["dispatcher"] == "variance-aware").tolist()
+    assert of_law["law_regime"].tolist() == ["linear", "linear", "sqrt", "sqrt"]
+    assert of_law["law_drift_j"].to_numpy() == pytest.approx([59.407, 59.407, 0, 0], abs=1e-3)
+    assert of_law["law_volatility_j"].to_numpy() == pytest.approx([684.76, 684.76, 696.89, 696.89], abs=1e-2)
+    assert of_law["law_transition_slots"].iloc[0] == pytest.approx(84.58, abs=1e-2)
+
+
+def test_the_command_prints_two_tables_no_wider_than_80_columns(small: tuple[Path, str]) -> None:
+    _, printed = small
+    lines = [line for line in printed.splitlines() if not line.startswith(("Results:", "measuring"))]
+    assert max(map(len, lines)) <= 80
+    assert any(line.split()[:4] == ["myopic", "1", "sqrt", "2"] for line in lines)
+    assert sum(line.startswith("variance-aware") for line in lines) == 4
