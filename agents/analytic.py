@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
 from energy_route_env._checks import require, require_real, require_whole
-from energy_route_env.theory import SlotLaw
+from energy_route_env.theory import SlotLaw, gather_energies
 
 FloatArray = NDArray[np.float64]
 
@@ -173,7 +173,7 @@ def slot_law(dispatcher: BatteryBlind) -> SlotLaw:
     observed, difficulty, weights = _difficulty_law(scenario)
     share = dispatcher.probabilities(observed, difficulty if dispatcher.privileged else None)
     energies, weights = scenario.energy_j(difficulty).ravel(), (weights[:, None] * share).ravel()
-    energies, weights = _gather(energies[weights > 0], weights[weights > 0])
+    energies, weights = gather_energies(energies[weights > 0], weights[weights > 0])
     return SlotLaw(scenario.arrival_rate, energies, weights, scenario.harvest.mean_j, float(scenario.harvest_cv or 0.0))
 
 
@@ -189,17 +189,3 @@ def _difficulty_law(scenario: Scenario) -> tuple[FloatArray, FloatArray, FloatAr
         observed + noise * np.tile(z, len(levels)),
         np.tile(density / density.sum(), len(levels)) / len(levels),
     )
-
-
-def _gather(energies: FloatArray, weights: FloatArray, n_bins: int = 48) -> tuple[FloatArray, FloatArray]:
-    """Replace many energies by two per bin (mean minus and plus one standard deviation), if there are many."""
-    if len(energies) <= 2 * n_bins:
-        return energies, weights
-    edges = np.geomspace(energies.min(), energies.max(), n_bins + 1)[1:-1]
-    bins = np.searchsorted(edges, energies)
-    mass = np.bincount(bins, weights, n_bins)
-    used = mass > 0
-    mean = np.bincount(bins, weights * energies, n_bins)[used] / mass[used]
-    square = np.bincount(bins, weights * energies**2, n_bins)[used] / mass[used]
-    std = np.sqrt(np.maximum(square - mean**2, 0.0))
-    return np.concatenate([mean - std, mean + std]), np.tile(mass[used] / 2, 2)

@@ -15,44 +15,34 @@ the battery starts empty. Tasks go to the model of lowest expected energy, or wi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from scipy import fft, optimize
+from scipy import optimize
 
 from energy_route_env._checks import require, require_real, require_sequence, require_whole
+from energy_route_env.lattice import LatticeTooLongError, Method, auxiliary_law, least_capacity
 from energy_route_env.models import ModelPool
 from energy_route_env.scaling_laws import FloatArray
 from energy_route_env.scenarios import PAPER_DIFFICULTIES, PAPER_POOL
 from energy_route_env.theory import (
     SlotLaw,
-    auxiliary_energy_cdf,
-    auxiliary_energy_quantile,
-    auxiliary_energy_std,
     exact_expected_auxiliary_energy,
     expected_auxiliary_energy,
+    gather_energies,
     regime,
     transition_horizon,
 )
 
-Method = Literal["exact", "lattice", "Brownian"]
 CONFIDENCE = 0.95
 """The level of quantiles where a question names none."""
 LONGEST = 2**20
 """Slots: the longest horizon that is planned for."""
 RICHEST = 1e3
 """Times the mean demand: the largest harvest that is searched for."""
-CELLS = 16
-"""Lattice cells to the smaller of the standard deviations of a slot's demand and of its demand minus harvest."""
-MOST_WORK = 2e8
-"""Slots times lattice cells, a few seconds; beyond, the law of D_T is the Brownian one."""
-SETTLED = 2**13
-"""Slots: where the Brownian formula's excess over E[D_T] is taken, for longer horizons too."""
-TAIL = 28.0
-"""Minus the logarithm of the probability that is left beyond the lattice's end."""
 NOISE_Z = np.linspace(-6, 6, 241)
 """Nodes of the expectation over difficulty noise, in its standard deviations."""
 
@@ -142,10 +132,6 @@ class PlanQuestion:
     def with_harvest(self, harvest_mean_j: float) -> PlanQuestion:
         """The same question with another mean harvest, in joules per slot."""
         return replace(self, renewable_ratio=None, harvest_mean_j=harvest_mean_j)
-
-
-class LatticeTooLongError(ValueError):
-    """A horizon for which the lattice would take minutes."""
 
 
 @dataclass(frozen=True)
@@ -270,172 +256,10 @@ def slot_law(question: PlanQuestion) -> SlotLaw:
     tasks, others = _tasks(question), max(len(question.models) - 1, 1)
     shares = tasks.right * (1 - question.error_rate) + (1 - tasks.right) * (question.error_rate / others)
     weights = (tasks.weights[:, None] * shares).ravel()
-    energies, weights = _gather(question.queries_per_task * tasks.energies_j.ravel()[weights > 0], weights[weights > 0])
+    energies, weights = gather_energies(
+        question.queries_per_task * tasks.energies_j.ravel()[weights > 0], weights[weights > 0]
+    )
     return SlotLaw(question.arrival_rate, energies, weights / weights.sum(), question.harvest_j, question.harvest_cv)
-
-
-def _gather(energies: FloatArray, weights: FloatArray, bins: int = 24) -> tuple[FloatArray, FloatArray]:
-    """Two energies for each bin, its mean minus and plus its standard deviation, where there are more."""
-    if len(energies) <= 2 * bins:
-        return energies, weights
-    place = np.searchsorted(np.geomspace(energies.min(), energies.max(), bins + 1)[1:-1], energies)
-    mass, first, second = (np.bincount(place, weights * energies**power, bins) for power in range(3))
-    used = mass > 0
-    mean = first[used] / mass[used]
-    std = np.sqrt(np.maximum(second[used] / mass[used] - mean**2, 0.0))
-    return np.concatenate([mean - std, mean + std]), np.tile(mass[used] / 2, 2)
-
-
-@dataclass(frozen=True, eq=False)
-class AuxiliaryLaw:
-    """The law of D_T."""
-
-    x_j: FloatArray
-    """Rising energies."""
-    cdf: FloatArray
-    """P(D_T <= x) there."""
-    mean_j: float
-    """E[D_T] as this method has it."""
-    std_j: float
-    """Standard deviation."""
-    method: Method
-    """How it was found."""
-
-    def probability(self, budget_j: float) -> float:
-        """P(D_T <= budget)."""
-        return float(np.interp(budget_j, self.x_j, self.cdf, left=0.0))
-
-    def quantile(self, level: float) -> float:
-        """The energy in joules that D_T stays within with this probability."""
-        return float(np.interp(level, self.cdf, self.x_j))
-
-
-def auxiliary_law(law: SlotLaw, horizon_slots: int) -> AuxiliaryLaw:
-    """The law of D_T: by the lattice, or the Brownian one, shifted to the exact mean, where that takes too long."""
-    demand = law.drift + law.harvest_mean_j
-    if law.volatility == 0 or demand == 0:
-        certain = max(law.drift, 0.0) * horizon_slots
-        return AuxiliaryLaw(np.array([certain]), np.ones(1), certain, 0.0, "exact")
-    step = _step_j(law, horizon_slots, CELLS)
-    cap, below, above = _cells(law, horizon_slots, 1, step), _cells(law, 1, -1, step), _cells(law, 1, 1, step)
-    slots = min(horizon_slots, _settling_slots(law))
-    if slots * (cap + min(below, cap) + above) > MOST_WORK or below + above > MOST_WORK / 10:
-        return _brownian_law(law, horizon_slots)
-    slot = _slot_masses(law, step, below, above)
-    bend = _bend(slot)
-    *_, (masses, _) = _reflected(*_clipped(slot, -below, -cap - 1, above), cap, horizon_slots, bend)
-    x = step * np.arange(cap + 1)
-    mean = float(masses @ x)
-    # Cell k stands for (k - 1/2, k + 1/2]: half of cell 0, less what the bend has taken, lies above 0.
-    cdf = np.append(masses[0] - (1 / 2 - bend) * masses[2], np.cumsum(masses))
-    monotone = np.maximum.accumulate(np.clip(cdf, 0.0, 1.0))
-    std = math.sqrt(max(float(masses @ (x - mean) ** 2), 0.0))
-    return AuxiliaryLaw(np.append(0.0, x + step / 2), monotone, mean, std, "lattice")
-
-
-def _brownian_law(law: SlotLaw, horizon_slots: int) -> AuxiliaryLaw:
-    """The Brownian law less what it is too large by on average, which hardly changes beyond `SETTLED` slots."""
-    at = (law.drift, law.volatility, horizon_slots)
-    early = min(horizon_slots, SETTLED)
-    exact = exact_expected_auxiliary_energy(law, early)
-    excess = float(expected_auxiliary_energy(law.drift, law.volatility, early) - exact)
-    mean, std = float(expected_auxiliary_energy(*at)) - excess, float(auxiliary_energy_std(*at))
-    x = np.linspace(0.0, float(auxiliary_energy_quantile(1 - 1e-12, *at)), 20_001)
-    return AuxiliaryLaw(np.maximum(x - excess, 0.0), auxiliary_energy_cdf(x, *at), mean, std, "Brownian")
-
-
-def _step_j(law: SlotLaw, horizon_slots: int, cells: int) -> float:
-    """The lattice's step in joules; finer at short horizons, which have no time to average it out."""
-    demand = law.drift + law.harvest_mean_j
-    square = law.arrival_rate * float(law.energies_j**2 @ law.probabilities) + demand**2
-    return min(law.volatility, math.sqrt(square)) / (cells * max(1, 4 // math.isqrt(horizon_slots)))
-
-
-def _cells(law: SlotLaw, slots: int, sign: int, step: float) -> int:
-    """Cells that sign S_n stays within for all n <= slots but with probability e^-TAIL, and room for the filter.
-
-    Doob's inequality for exp(theta S_n - n K(theta)): P(max S_n > x) <= exp(slots K(theta)^+ - theta x), theta > 0.
-    """
-    theta, log_moment = _log_moments(law, sign)
-    with np.errstate(over="ignore"):
-        reach = np.nanmin((slots * np.maximum(log_moment, 0.0) + TAIL) / theta)
-    return math.ceil(min(reach / step, 1e12)) + 32
-
-
-def _log_moments(law: SlotLaw, sign: int) -> tuple[FloatArray, FloatArray]:
-    """Some theta > 0, and K(sign theta) there; infinite or nan where it overflows."""
-    theta = np.geomspace(1e-4, 1e3, 400) / law.volatility
-    scale = law.harvest_mean_j * law.harvest_cv**2
-    if sign < 0 and scale > 0:
-        theta = np.minimum(theta, 0.999 / scale)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return theta, law.log_moment((sign * theta).astype(complex)).real
-
-
-def _settling_slots(law: SlotLaw) -> float:
-    """Slots after which a surplus has forgotten its start: its law nears the limit like exp(t min K)."""
-    least = float(np.nanmin(_log_moments(law, 1)[1]))
-    return -TAIL / least if least < 0 else math.inf
-
-
-def _slot_masses(law: SlotLaw, step: float, below: int, above: int) -> FloatArray:
-    """The law of X on the lattice, from -below to above, by its characteristic function.
-
-    The filter keeps the first three moments and takes the ringing of atoms between the lattice's points.
-    """
-    size = int(fft.next_fast_len(below + above + 1, real=True))
-    angle = 2 * np.pi * fft.rfftfreq(size)
-    spectrum = law.characteristic_function(angle / step).conj() * np.exp(-14 * (angle / np.pi) ** 4)
-    return np.roll(fft.irfft(spectrum, size), below)[: below + above + 1]
-
-
-def _clipped(change: FloatArray, lowest: int, low: int, high: int) -> tuple[FloatArray, int]:
-    """The law of a change that begins at `lowest`, limited to [low, high], and where it begins then."""
-    at = np.clip(np.arange(len(change)) + lowest, low, high)
-    return np.asarray(np.bincount(at - at[0], change), float), int(at[0])
-
-
-def _bend(slot: FloatArray) -> float:
-    """The share of a cell's mass that the bend of max(0, .) takes one cell up, where its content leaves at 0.
-
-    Sums over cells are integrals but for a twelfth, by Euler and Maclaurin's formula, if the slot's law is smooth. Next
-    to atoms, whose spectra fall slowly, there is no such rule.
-    """
-    spectrum = np.abs(fft.rfft(slot))
-    return 1 / 12 if spectrum[len(spectrum) // 2 :].max() < 0.01 else 0.0
-
-
-def _reflected(
-    change: FloatArray, lowest: int, cap: int, slots: int, bend: float
-) -> Iterator[tuple[FloatArray, float]]:
-    """A content that starts at 0, changes and is kept in [0, cap]: its law after each slot and the mean shortfall.
-
-    Ends early once the law stands still.
-
-    Args:
-        change: the law of a slot's change in cells, from `lowest` (0 or less) on.
-        lowest: where it begins.
-        cap: the most that the content can be.
-        slots: how many slots to follow.
-        bend: the correction at 0, see `_bend`.
-    """
-    full, first = cap + len(change), -lowest
-    size = int(fft.next_fast_len(full, real=True))
-    spectrum = fft.rfft(change, size)
-    missing = np.arange(first, 0, -1)
-    content = np.zeros(cap + 1)
-    content[0] = 1.0
-    for _ in range(slots):
-        moved = fft.irfft(fft.rfft(content, size) * spectrum, size)
-        before, content = content, moved[first : first + cap + 1].copy()
-        content[0] += moved[:first].sum()
-        content[-1] += moved[first + cap + 1 : full].sum()
-        bent = bend * moved[first]
-        content[0] -= bent
-        content[min(1, cap)] += bent
-        yield content, float(moved[:first] @ missing + bent)
-        if np.abs(content - before).max() < 1e-11:
-            return
 
 
 def budget_for(question: PlanQuestion) -> Value:
@@ -569,64 +393,14 @@ def battery_for(question: PlanQuestion) -> Value:
     Raises:
         ValueError: if the horizon is so long that the lattice would take minutes.
     """
-    law, slots = slot_law(question), question.horizon_slots
-    if law.volatility == 0 or law.drift + law.harvest_mean_j == 0:
-        return Value(0.0, "exact")
-    step = _step_j(law, slots, CELLS // 2)
-    charge, discharge = question.charge_efficiency, question.discharge_efficiency
-    most = _largest_useful(law, slots, step, charge * discharge, discharge)
-    below, above = _cells(law, 1, -1, step), _cells(law, 1, 1, step)
-    if slots * 4 * most > MOST_WORK or below + above > MOST_WORK / 10:
-        sentence = f"horizon_slots is {slots}, but it must be short enough for the lattice"
-        raise LatticeTooLongError(f"{sentence}, about {int(MOST_WORK / (4 * most))} slots at most with this slot law.")
-    slot = _slot_masses(law, step, below, above)
-    change, lowest = _battery_change(slot, -below, charge, discharge)
-    cost = lru_cache(None)(lambda cap: _shortfall(*_clipped(change, lowest, lowest, cap), cap, slots, _bend(slot)))
-    return Value(step * _least_capacity(cost, (1 + question.extra_share) * cost(most), most), "lattice")
-
-
-def _largest_useful(law: SlotLaw, slots: int, step: float, round_trip: float, discharge: float) -> int:
-    """Cells beyond which more capacity is of no use: what can ever be stored, or ever be missing from the store.
-
-    Losses lower the one; the other is at most 1 / eta_d times that of a lossless system with eta_c eta_d the harvest.
-    """
-    lossy = replace(law, harvest_mean_j=law.harvest_mean_j * round_trip)
-    return min(_cells(law, slots, -1, step), math.ceil(_cells(lossy, slots, 1, step) / discharge))
-
-
-def _battery_change(masses: FloatArray, lowest: int, charge: float, discharge: float) -> tuple[FloatArray, int]:
-    """The law of the content's change from that of X, and where it begins.
-
-    What falls between cells is shared by three of them so that mean and variance stay.
-    """
-    x = np.arange(len(masses)) + lowest
-    change = np.where(x > 0, -x / discharge, -x * charge)
-    near = np.round(change).astype(int)
-    off, first = change - near, int(near.min()) - 1
-    shares = ((-1, off * (off - 1) / 2), (0, 1 - off * off), (1, off * (off + 1) / 2))
-    length = int(near.max()) + 2 - first
-    parts = [np.bincount(near + k - first, masses * share, length) for k, share in shares]
-    return np.sum(parts, axis=0), first
-
-
-def _shortfall(change: FloatArray, lowest: int, cap: int, slots: int, bend: float) -> float:
-    """Cells that are short over all slots; once the law stands still every slot is like the last."""
-    short = [missing for _, missing in _reflected(change, lowest, cap, slots, bend)]
-    return sum(short) + (slots - len(short)) * short[-1]
-
-
-def _least_capacity(cost: Callable[[int], float], allowed: float, most: int) -> float:
-    """Cells of capacity with which the cost falls to what is allowed, between whole cells by a straight line."""
-    if cost(0) <= allowed:
-        return 0.0
-    high = 1
-    while high < most and cost(high) > allowed:
-        high = min(2 * high, most)
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if cost(middle) <= allowed else (middle, high)
-    return low + (cost(low) - allowed) / (cost(low) - cost(high))
+    capacity_j, method = least_capacity(
+        slot_law(question),
+        question.horizon_slots,
+        question.extra_share,
+        question.charge_efficiency,
+        question.discharge_efficiency,
+    )
+    return Value(capacity_j, method)
 
 
 def winners(values: Callable[[FloatArray], FloatArray], pool: ModelPool, low: float, high: float) -> tuple[Winner, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eval import animate, benchmark, curves, day, figure_tables, plan, regime_fit, report, speed, tune
+from eval import animate, benchmark, curves, day, figure_tables, plan, regimes, report, speed, tune
 from eval.commands import run
 
 COMMANDS = {
@@ -10,7 +10,7 @@ COMMANDS = {
     "figures": (figure_tables.FiguresArgs, figure_tables.main),
     "report": (report.ReportArgs, report.main),
     "plan": (plan.PlanArgs, plan.main),
-    "regimes": (regime_fit.RegimesArgs, regime_fit.main),
+    "regimes": (regimes.RegimesArgs, regimes.main),
     "day": (day.DayArgs, day.main),
     "animate": (animate.AnimateArgs, animate.main),
     "curves": (curves.CurvesArgs, curves.main),

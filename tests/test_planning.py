@@ -20,12 +20,10 @@ from scipy import integrate, special, stats
 from agents import Dispatcher, ErrorProne, Myopic, Oracle
 from agents import slot_law as dispatcher_law
 from energy_route_env import Scenario, make_scenario
+from energy_route_env.lattice import AuxiliaryLaw, LatticeTooLongError, auxiliary_law
 from energy_route_env.planning import (
-    AuxiliaryLaw,
-    LatticeTooLongError,
     PlanQuestion,
     answer,
-    auxiliary_law,
     battery_for,
     budget_for,
     error_rate_for,
@@ -176,7 +174,7 @@ def test_beyond_the_lattice_the_law_is_brownian_and_says_so(ratio: float) -> Non
 def test_the_brownian_law_goes_on_where_the_lattice_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """The two differ by the skewness that is left: 0.9 % of the SD at T = 1000, less beyond."""
     _, fine = lattice(1000)
-    monkeypatch.setattr("energy_route_env.planning.MOST_WORK", 0)
+    monkeypatch.setattr("energy_route_env.lattice.MOST_WORK", 0)
     coarse = auxiliary_law(slot_law(PAPER), 1000)
     assert coarse.method == "Brownian"
     assert coarse.std_j == pytest.approx(fine.std_j, rel=1e-2)

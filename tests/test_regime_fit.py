@@ -27,22 +27,19 @@ from energy_route_env.theory import (
     expected_auxiliary_energy,
     transition_horizon,
 )
-from eval import regime_fit
 from eval.regime_fit import (
     NAMES,
     TOLERANCE,
     RegimeFit,
-    RegimesArgs,
     checkpoints,
     draw_curves,
     fit_regime,
-    fit_table,
-    law_columns,
     log_slope,
     maximum_covariance,
     mean_curve,
     name_regime,
 )
+from eval.regimes import RegimesArgs, fit_table, law_columns, main
 from eval.rollout import simulate
 from eval.statistics import Estimate
 
@@ -394,7 +391,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
     )
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
         patch.setenv("COLUMNS", "80")
-        regime_fit.main(args)
+        main(args)
     yield args.results / "small", printed.getvalue()
 
 
