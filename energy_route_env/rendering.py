@@ -25,12 +25,12 @@ SUN, DEMAND, BATTERY, AUXILIARY = (245, 189, 48), (66, 105, 208), (60, 169, 81),
 DUE, WAITING, CHOICE, EXPECTED = (176, 46, 42), (133, 163, 235), (255, 236, 179), (163, 99, 200)
 """Each colour stands for one thing, so that what is drawn can be counted."""
 
-_UNITS = ((1e12, "TJ"), (1e9, "GJ"), (1e6, "MJ"), (1e3, "kJ"), (1.0, "J"))
+UNITS = ((1e12, "TJ"), (1e9, "GJ"), (1e6, "MJ"), (1e3, "kJ"), (1.0, "J"))
 
 
 def joules(energy_j: float) -> str:
     """An energy with three figures, in the unit that reads best."""
-    scale, unit = next((unit for unit in _UNITS if energy_j >= unit[0]), _UNITS[-1])
+    scale, unit = next((unit for unit in UNITS if energy_j >= unit[0]), UNITS[-1])
     value = energy_j / scale
     if value == 0 or value >= 9999.5:
         return f"{value:.3g} {unit}"

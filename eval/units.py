@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-_UNITS = ((1e12, "TJ"), (1e9, "GJ"), (1e6, "MJ"), (1e3, "kJ"), (1.0, "J"))
+from energy_route_env.rendering import UNITS
 
 
 def energy_unit(values: Any) -> tuple[float, str]:
     """The largest unit that the largest of the values reaches: its joules and its name."""
     largest = float(np.nanmax(np.abs(np.asarray(values, float)), initial=0.0))
-    return next((unit for unit in _UNITS if largest >= unit[0]), _UNITS[-1])
+    return next((unit for unit in UNITS if largest >= unit[0]), UNITS[-1])
