@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tyro
 
 from agents import make_dispatcher
+from agents.policies import shipped_policies
 from energy_route_env import SCENARIOS, make_scenario
 from eval.rollout import simulate
 from eval.statistics import Estimate
-from train.ppo import PPOArgs, main
+from train.ppo import PPOArgs, command, main
 from train.settings import SETTINGS, PPOSettings
 
 SHORT: dict[str, Any] = {
@@ -39,7 +41,7 @@ def train(folder: Path, **changes: Any) -> Path:
     return args.folder
 
 
-def command(folder: Path, name: str, *more: str) -> list[str]:
+def process_line(folder: Path, name: str, *more: str) -> list[str]:
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in SHORT.items()]
     return [sys.executable, "-m", "train", "ppo", *flags, f"--runs={folder}", f"--name={name}", *more]
 
@@ -66,7 +68,9 @@ def test_a_minutes_training_clearly_beats_chance_and_always_large(tmp_path: Path
 def test_the_card_tells_how_the_policy_was_made_and_what_it_achieves(tmp_path: Path) -> None:
     run = train(tmp_path)
     card = json.loads((run / "seed-0" / "policy.json").read_text())
-    assert card["command"].startswith("python -m train ppo --scenario uncertain --shaping brownian")
+    again = tyro.cli(PPOArgs, args=card["command"].removeprefix("python -m train ppo ").split())
+    assert again.settings == PPOArgs(**SHORT).settings
+    assert (again.overrides, again.shaping, again.seed) == ({"horizon_slots": 50}, "brownian", 0)
     assert card["overrides"] == {"horizon_slots": 50}
     assert card["settings"]["total_steps"] == 20_000 <= card["steps"] < 20_000 + 64 * 32
     assert {"torch", "stable-baselines3", "numpy"} <= set(card["versions"])
@@ -75,6 +79,13 @@ def test_the_card_tells_how_the_policy_was_made_and_what_it_achieves(tmp_path: P
     again = simulate(scenario, policy, 50, seed=0).auxiliary_j[:, 0]
     assert card["evaluation"]["auxiliary_j"] == pytest.approx(again.mean(), rel=1e-12)
     assert card["evaluation"]["auxiliary_j_half_width"] == pytest.approx(Estimate.of(again).half_width, rel=1e-12)
+
+
+def test_the_shipped_policies_cards_name_the_command_that_makes_them() -> None:
+    for name, shaping in (("paper", "brownian"), ("uncertain", "brownian"), ("solar", "none")):
+        card = json.loads(shipped_policies()[name].with_suffix(".json").read_text())
+        assert card["command"] == command(PPOArgs(scenario=name, shaping=shaping), seed=0)
+        assert PPOSettings(**card["settings"] | {"hidden_sizes": (64, 64)}) == SETTINGS[name, shaping]
 
 
 def test_the_learning_curve_and_tensorboard_logs_are_kept(tmp_path: Path) -> None:
@@ -91,7 +102,7 @@ def test_the_learning_curve_and_tensorboard_logs_are_kept(tmp_path: Path) -> Non
 def test_a_run_killed_and_resumed_ends_bit_for_bit_like_one_never_stopped(tmp_path: Path) -> None:
     whole = train(tmp_path, name="whole")
     checkpoint = tmp_path / "killed" / "seed-0" / "checkpoint.pt"
-    process = subprocess.Popen(command(tmp_path, "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(process_line(tmp_path, "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not checkpoint.exists():
         assert process.poll() is None and time.monotonic() < deadline, "no checkpoint appeared"

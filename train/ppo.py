@@ -7,7 +7,7 @@ import json
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -316,12 +316,8 @@ def _finish(
     with console.status(f"evaluating on {args.final_episodes} episodes"):
         evaluation = evaluate(scenario, Learned.from_sb3(model), args.final_episodes, args.final_seed)
     sizes = [model.observation_space.shape[0], *settings.hidden_sizes, int(model.action_space.n)]
-    given = f" --shaping {args.shaping}" * (args.shaping != "none") + "".join(
-        f" --{key.replace('_', '-')} {value}" for key, value in args.overrides.items() if key != "continuing"
-    )
     card = {
-        "command": f"python -m train ppo --scenario {args.scenario}{given} --seed {seed}"
-        + " --continuing" * args.continuing,
+        "command": command(args, seed),
         "scenario": args.scenario,
         "overrides": args.overrides,
         "observation": observation_meaning(scenario),
@@ -336,6 +332,18 @@ def _finish(
     card |= {key: value for key, value in run_record({}).items() if key in ("python", "versions")}
     save_policy(folder / "policy.safetensors", policy_layers(model), card)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def command(args: PPOArgs, seed: int) -> str:
+    """The command line that trains this policy again."""
+    elsewhere = ("scenario", "seed", "seeds", "name", "runs", "resume", "checkpoint_steps")
+    flags = [f"--scenario {args.scenario}"]
+    for field in fields(args):
+        value = getattr(args, field.name)
+        if value != field.default and field.name not in elsewhere:
+            shown = "" if value is True else " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            flags.append(f"--{field.name.replace('_', '-')} {shown}".strip())
+    return " ".join(["python -m train ppo", *flags, f"--seed {seed}"])
 
 
 def evaluate(scenario: Scenario, dispatcher: Any, episodes: int, seed: int) -> dict[str, Any]:
