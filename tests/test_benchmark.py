@@ -235,7 +235,14 @@ def test_a_run_that_is_stopped_leaves_its_finished_parts_and_no_finished_folder(
     number: signal.Signals, exit_code: int, tmp_path: Path
 ) -> None:
     arguments = command("benchmark", "--episodes", "300", "--name", "stopped", "--results", str(tmp_path))
-    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        arguments,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+    )
     partial = tmp_path / "stopped.partial"
     waited_until = time.monotonic() + 60
     while not (partial / "episodes-002.csv.gz").exists():
