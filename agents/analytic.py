@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
 from energy_route_env._checks import require, require_real, require_whole
+from energy_route_env.models import noise_grid
 from energy_route_env.theory import SlotLaw, gather_energies
 
 FloatArray = NDArray[np.float64]
@@ -180,12 +181,11 @@ def slot_law(dispatcher: BatteryBlind) -> SlotLaw:
 def _difficulty_law(scenario: Scenario) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Observed and true difficulty at the nodes of their joint law, and the nodes' probabilities."""
     noise = scenario.difficulty_noise
-    z = np.linspace(-6, 6, 241) if noise > 0 else np.zeros(1)
-    density = np.exp(-z * z / 2)
+    z, probabilities = noise_grid(noise)
     levels = np.asarray(scenario.difficulties)
     observed = np.repeat(levels, len(z))
     return (
         observed,
         observed + noise * np.tile(z, len(levels)),
-        np.tile(density / density.sum(), len(levels)) / len(levels),
+        np.tile(probabilities, len(levels)) / len(levels),
     )

@@ -25,7 +25,7 @@ from scipy import optimize
 
 from energy_route_env._checks import require, require_real, require_sequence, require_whole
 from energy_route_env.lattice import LatticeTooLongError, Method, auxiliary_law, least_capacity
-from energy_route_env.models import ModelPool
+from energy_route_env.models import ModelPool, noise_grid
 from energy_route_env.scaling_laws import FloatArray
 from energy_route_env.scenarios import PAPER_DIFFICULTIES, PAPER_POOL
 from energy_route_env.theory import (
@@ -43,8 +43,6 @@ LONGEST = 2**20
 """Slots: the longest horizon that is planned for."""
 RICHEST = 1e3
 """Times the mean demand: the largest harvest that is searched for."""
-NOISE_Z = np.linspace(-6, 6, 241)
-"""Nodes of the expectation over difficulty noise, in its standard deviations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,15 +232,14 @@ def _tasks(question: PlanQuestion) -> _Tasks:
 
 @lru_cache(maxsize=8)
 def _cached_tasks(models: ModelPool, difficulties: tuple[float, ...], noise: float) -> _Tasks:
-    z = NOISE_Z if noise > 0 else np.zeros(1)
+    z, probabilities = noise_grid(noise)
     levels = np.asarray(difficulties, float)
     right = models.expected_energy_j(levels, noise).argmin(axis=-1).repeat(len(z))
-    density = np.tile(np.exp(-z * z / 2), len(levels))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         energies = models.energy_j((levels[:, None] + noise * z).ravel())
     parts = "mind models, difficulties and difficulty_noise"
     require(bool(np.isfinite(energies).all()), "energy of a task", float(energies.max()), f"finite: {parts}")
-    return _Tasks(energies, np.eye(len(models))[right], density / density.sum())
+    return _Tasks(energies, np.eye(len(models))[right], np.tile(probabilities, len(levels)) / len(levels))
 
 
 def _moment(question: PlanQuestion, shares: FloatArray) -> float:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from agents import Dispatcher, make_dispatcher
 from energy_route_env import Scenario, make_scenario
@@ -18,6 +17,7 @@ from eval.records import ResultFolder, run_record
 from eval.report import write_report
 from eval.rollout import simulate
 from eval.summary import dispatcher_names, render, summarise, verdicts
+from eval.terminal import progress_bar
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def main(args: BenchmarkArgs) -> None:
         f"Benchmark: {len(cells)} runs (scenario x ratio x dispatcher) of {args.episodes} episodes, seed {args.seed}."
     )
     tables = []
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         bar = progress.add_task("starting", total=len(cells) * args.episodes)
         for scenario, name, dispatcher in cells:
             progress.update(bar, description=f"{scenario.name} {scenario.renewable_ratio:g} {name}")
@@ -83,11 +83,6 @@ def main(args: BenchmarkArgs) -> None:
 
 def _figures(args: BenchmarkArgs, folder: Path) -> FiguresArgs:
     return FiguresArgs(summary=folder / "summary.csv", seed=args.seed, name="figures", results=folder)
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
 
 
 def _episodes(

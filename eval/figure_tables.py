@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from scipy import optimize
 
 from agents import Dispatcher, FixedModel, make_dispatcher, slot_law
@@ -33,6 +32,7 @@ from eval.regime_fit import FIRST_SLOT, draw_curves, fit_regime
 from eval.rollout import draw_traces, simulate
 from eval.statistics import Estimate
 from eval.summary import dispatcher_names, summarise
+from eval.terminal import progress_bar
 
 FloatArray = NDArray[np.float64]
 Tables = dict[str, pd.DataFrame]
@@ -95,8 +95,7 @@ def draw_all(args: FiguresArgs, console: Console) -> Path:
     tables = {} if args.tables is None else read_tables(args.tables)
     folder = ResultFolder(args.results, args.name or None, "figures", overwrite=args.overwrite)
     builders = BUILDERS if args.tables is None else {}
-    columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with progress_bar(console) as progress:
         bar = progress.add_task("starting", total=len(builders) + len(PICTURES))
         for name, build in builders.items():
             progress.update(bar, description=f"table: {name}")

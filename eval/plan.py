@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -28,6 +27,7 @@ from energy_route_env.planning import (
 from energy_route_env.scenarios import PAPER_DIFFICULTIES
 from eval.rollout import simulate
 from eval.statistics import Estimate
+from eval.terminal import plain_table
 from eval.units import energy_unit
 
 Unknown = Literal["harvest", "horizon", "error-rate", "budget"]
@@ -146,8 +146,7 @@ def joules(value: float) -> str:
 
 
 def _table(title: str, *heads: str) -> Table:
-    style: dict[str, Any] = {"box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "padding": (0, 1, 0, 0)}
-    table = Table(title=title, title_justify="left", title_style="bold", **style)
+    table = plain_table(title)
     for column, head in enumerate(heads):
         table.add_column(head, justify="right" if column == 1 else "left", no_wrap=column > 0)
     return table

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -27,6 +26,7 @@ from eval.records import ResultFolder, run_record
 from eval.regime_fit import FIRST_SLOT, checkpoints, draw_curves, fit_regime, log_slope, name_regime
 from eval.rollout import simulate
 from eval.summary import law_of
+from eval.terminal import plain_table
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -151,8 +151,7 @@ def render(regimes: pd.DataFrame, args: RegimesArgs) -> Iterator[Table]:
 
 
 def _table(title: str | None, heads: tuple[str, ...], rows: list[list[str]]) -> Table:
-    style = {"title_justify": "left", "title_style": "bold", "box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
-    table = Table(title=title, padding=(0, 1, 0, 0), **style)
+    table = plain_table(title)
     for head in heads:
         table.add_column(head, justify="left" if head in ("dispatcher", "regime") else "right")
     for row in rows:

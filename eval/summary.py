@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from agents import Dispatcher, slot_law
@@ -15,6 +14,7 @@ from agents.policies import shipped_policies
 from energy_route_env import Scenario
 from energy_route_env.theory import SlotLaw, exact_expected_auxiliary_energy, expected_auxiliary_energy
 from eval.statistics import Estimate
+from eval.terminal import plain_table
 from eval.units import energy_unit
 
 ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "error-0.05", "fixed-0", "fixed-1", "random")
@@ -106,8 +106,7 @@ def render(summary: pd.DataFrame) -> Iterator[Table]:
 
 def _table(columns: dict[str, list[str]], title: str | None = None) -> Table:
     """A table of the columns that hold anything."""
-    style = {"title_justify": "left", "title_style": "bold", "box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
-    table = Table(title=title, padding=(0, 1, 0, 0), **style)
+    table = plain_table(title)
     shown = {head: cells for head, cells in columns.items() if any(cells)}
     for column in shown:
         table.add_column(column, justify="left" if column == "dispatcher" else "right", no_wrap=True)
