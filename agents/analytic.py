@@ -6,15 +6,13 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
-from energy_route_env._checks import require, require_real, require_whole
-from energy_route_env.models import noise_grid
+from energy_route_env.checks import require, require_real, require_whole
+from energy_route_env.pool.scaling_laws import noise_grid
 from energy_route_env.theory import SlotLaw, gather_energies
-
-FloatArray = NDArray[np.float64]
+from energy_route_env.units import FloatArray
 
 
 class BatteryBlind(Dispatcher):

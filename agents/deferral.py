@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
-from energy_route_env._checks import require_real
+from energy_route_env.checks import require_real
 
 
 class Deferral(Dispatcher):

@@ -10,7 +10,7 @@ from agents.deferral import GreedyDeferral, SurplusDeferral
 from agents.dispatcher import Dispatcher
 from agents.variance_aware import VarianceAware
 from energy_route_env import Scenario
-from energy_route_env._checks import require_known
+from energy_route_env.checks import require_known
 
 if TYPE_CHECKING:
     from agents.learned import Learned

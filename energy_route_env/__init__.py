@@ -7,11 +7,11 @@ import gymnasium as _gym
 
 from energy_route_env.decision import FEATURES, Decision
 from energy_route_env.env import EnergyRouteEnv
-from energy_route_env.models import ModelPool
-from energy_route_env.scaling_laws import ScalingLaws
-from energy_route_env.scenarios import SCENARIOS, Scenario, make_scenario
-from energy_route_env.traces import Trace
+from energy_route_env.pool.scaling_laws import ModelPool, ScalingLaws
+from energy_route_env.scenario import Scenario
+from energy_route_env.scenarios import SCENARIOS, make_scenario
 from energy_route_env.vector_env import EnergyRouteVectorEnv
+from energy_route_env.world.trace import Trace
 
 __version__ = "0.1.0"
 

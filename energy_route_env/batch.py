@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from energy_route_env._checks import require
+from energy_route_env.checks import require
 from energy_route_env.decision import Decision, Encoder
 from energy_route_env.dynamics import (
     Arrays,
@@ -25,8 +25,8 @@ from energy_route_env.dynamics import (
     draw,
     open_queue,
 )
-from energy_route_env.scenarios import Scenario
-from energy_route_env.traces import AFTER_J, BEFORE_J, TASK_ENERGIES, TASK_FEATURE, Rows, Tables, Trace
+from energy_route_env.scenario import Scenario
+from energy_route_env.world.trace import AFTER_J, BEFORE_J, TASK_ENERGIES, TASK_FEATURE, Rows, Tables, Trace
 
 BALANCE = ("initial_j", "harvested_j", "auxiliary_j", "consumed_j", "stored_j", "spilled_j", "lost_j")
 """An episode's whole balance: the first three add up to the last four."""

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from energy_route_env.scaling_laws import FloatArray
+from energy_route_env.units import FloatArray
 
 WIDTH, HEIGHT = 640, 400
 """Pixels of a frame; even, as video codecs want."""

@@ -13,9 +13,8 @@ from gymnasium.spaces import Box, Space
 from numpy.typing import NDArray
 
 from energy_route_env.dynamics import Ops, Real, Whole
-from energy_route_env.scaling_laws import FloatArray
-from energy_route_env.scenarios import DAY_S, Scenario
-from energy_route_env.traces import IntArray
+from energy_route_env.scenario import DAY_S, Scenario
+from energy_route_env.units import FloatArray, IntArray
 
 FEATURES: dict[str, tuple[float, float]] = {
     "battery": (0, 1),

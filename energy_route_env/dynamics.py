@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from energy_route_env._checks import require, require_real
-from energy_route_env.traces import ARRIVED, TASK_SLOT, Rows, Tables
+from energy_route_env.checks import require, require_real
+from energy_route_env.world.trace import ARRIVED, TASK_SLOT, Rows, Tables
 
 Real: TypeAlias = Any
 """A float, or a float64 array (n,)."""

@@ -11,13 +11,14 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
-from energy_route_env._checks import require, require_known
 from energy_route_env.batch import Batch, Outcome
 from energy_route_env.canvas import Frame
+from energy_route_env.checks import require, require_known
 from energy_route_env.decision import FEATURES, Decision, observation_space
 from energy_route_env.dynamics import Floats
 from energy_route_env.rendering import RENDER_FPS, RENDER_MODES, Screen
-from energy_route_env.scenarios import Scenario, make_scenario
+from energy_route_env.scenario import Scenario
+from energy_route_env.scenarios import make_scenario
 
 Observation = NDArray[np.float32]
 

@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 from scipy import fft
 
-from energy_route_env.scaling_laws import FloatArray
 from energy_route_env.theory import (
     SlotLaw,
     auxiliary_energy_cdf,
@@ -24,6 +23,7 @@ from energy_route_env.theory import (
     exact_expected_auxiliary_energy,
     expected_auxiliary_energy,
 )
+from energy_route_env.units import FloatArray
 
 Method = Literal["exact", "lattice", "Brownian"]
 CELLS = 16

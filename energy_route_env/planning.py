@@ -23,11 +23,10 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from energy_route_env._checks import require, require_real, require_sequence, require_whole
+from energy_route_env.checks import require, require_real, require_sequence, require_whole
 from energy_route_env.lattice import LatticeTooLongError, Method, auxiliary_law, least_capacity
-from energy_route_env.models import ModelPool, noise_grid
-from energy_route_env.scaling_laws import FloatArray
-from energy_route_env.scenarios import PAPER_DIFFICULTIES, PAPER_POOL
+from energy_route_env.pool.scaling_laws import ModelPool, noise_grid
+from energy_route_env.scenario import PAPER_DIFFICULTIES, PAPER_POOL
 from energy_route_env.theory import (
     SlotLaw,
     exact_expected_auxiliary_energy,
@@ -36,6 +35,7 @@ from energy_route_env.theory import (
     regime,
     transition_horizon,
 )
+from energy_route_env.units import FloatArray
 
 CONFIDENCE = 0.95
 """The level of quantiles where a question names none."""

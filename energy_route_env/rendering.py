@@ -15,26 +15,15 @@ from gymnasium.error import DependencyNotInstalled, ResetNeeded
 
 from energy_route_env.batch import Batch, Outcome
 from energy_route_env.canvas import HEIGHT, INK, MUTED, TRACK, WIDTH, Canvas, Color, Frame
-from energy_route_env.scaling_laws import FloatArray
-from energy_route_env.scenarios import DAY_S, Scenario
-from energy_route_env.traces import AFTER_J, BEFORE_J
+from energy_route_env.scenario import DAY_S, Scenario
+from energy_route_env.units import FloatArray, joules
+from energy_route_env.world.trace import AFTER_J, BEFORE_J
 
 RENDER_MODES = ("human", "rgb_array", "ansi")
 RENDER_FPS = 20
 SUN, DEMAND, BATTERY, AUXILIARY = (245, 189, 48), (66, 105, 208), (60, 169, 81), (214, 69, 65)
 DUE, WAITING, CHOICE, EXPECTED = (176, 46, 42), (133, 163, 235), (255, 236, 179), (163, 99, 200)
 """Each colour stands for one thing, so that what is drawn can be counted."""
-
-UNITS = ((1e12, "TJ"), (1e9, "GJ"), (1e6, "MJ"), (1e3, "kJ"), (1.0, "J"))
-
-
-def joules(energy_j: float) -> str:
-    """An energy with three figures, in the unit that reads best."""
-    scale, unit = next((unit for unit in UNITS if energy_j >= unit[0]), UNITS[-1])
-    value = energy_j / scale
-    if value == 0 or value >= 9999.5:
-        return f"{value:.3g} {unit}"
-    return f"{value:.{2 - min(int(math.log10(max(value, 1))), 2)}f} {unit}"
 
 
 def model_name(n_params: float) -> str:

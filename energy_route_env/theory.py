@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
-from energy_route_env._checks import require, require_real
-from energy_route_env.scaling_laws import FloatArray
+from energy_route_env.checks import require, require_real
+from energy_route_env.units import FloatArray
 
 NO_DRIFT = 1e-8
 """|nu| sqrt(T) / sigma below which the formulas take nu = 0: beyond, both errors are below 1e-7 relative."""

@@ -13,12 +13,13 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from energy_route_env._checks import require, require_known, require_whole
 from energy_route_env.batch import Batch, Outcome
+from energy_route_env.checks import require, require_known, require_whole
 from energy_route_env.decision import FEATURES, Decision, observation_space
 from energy_route_env.env import action_masks
-from energy_route_env.scenarios import Scenario, make_scenario
-from energy_route_env.traces import Trace
+from energy_route_env.scenario import Scenario
+from energy_route_env.scenarios import make_scenario
+from energy_route_env.world.trace import Trace
 
 Step = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from agents import Dispatcher, make_dispatcher
 from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
-from energy_route_env._checks import require, require_real, require_whole
+from energy_route_env.checks import require, require_real, require_whole
 from eval.rollout import draw_traces
 
 Frame = NDArray[np.uint8]

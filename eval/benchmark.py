@@ -11,7 +11,7 @@ from rich.console import Console
 
 from agents import Dispatcher, make_dispatcher
 from energy_route_env import Scenario, make_scenario
-from energy_route_env._checks import require, require_whole
+from energy_route_env.checks import require, require_whole
 from eval.figure_tables import FiguresArgs, draw_all
 from eval.records import ResultFolder, run_record
 from eval.report import write_report

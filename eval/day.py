@@ -12,7 +12,7 @@ from rich.progress import track
 
 from agents import Dispatcher, make_dispatcher
 from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
-from energy_route_env._checks import require_whole
+from energy_route_env.checks import require_whole
 from eval.figures import day_figure, save_figure
 from eval.records import ResultFolder, run_record
 from eval.rollout import draw_traces

@@ -15,7 +15,7 @@ from scipy import optimize
 from agents import Dispatcher, FixedModel, make_dispatcher, slot_law
 from agents.policies import shipped_policies
 from energy_route_env import Decision, Scenario, make_scenario
-from energy_route_env._checks import require, require_whole
+from energy_route_env.checks import require, require_whole
 from energy_route_env.decision import Encoder
 from energy_route_env.dynamics import Arrays
 from energy_route_env.theory import (
@@ -25,6 +25,7 @@ from energy_route_env.theory import (
     expected_auxiliary_energy,
     transition_horizon,
 )
+from energy_route_env.units import FloatArray
 from eval.day import slot_by_slot
 from eval.figures import PICTURES, save_figure
 from eval.records import ResultFolder, run_record
@@ -34,7 +35,6 @@ from eval.statistics import Estimate
 from eval.summary import dispatcher_names, summarise
 from eval.terminal import progress_bar
 
-FloatArray = NDArray[np.float64]
 Tables = dict[str, pd.DataFrame]
 
 RATIOS = (0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.2)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from agents import ErrorProne, Myopic
 from energy_route_env import make_scenario
-from energy_route_env._checks import require, require_known, require_whole
+from energy_route_env.checks import require, require_known, require_whole
 from energy_route_env.planning import (
     PlanAnswer,
     PlanQuestion,
@@ -24,11 +24,11 @@ from energy_route_env.planning import (
     harvest_for,
     horizon_for,
 )
-from energy_route_env.scenarios import PAPER_DIFFICULTIES
+from energy_route_env.scenario import PAPER_DIFFICULTIES
+from energy_route_env.units import energy_unit
 from eval.rollout import simulate
 from eval.statistics import Estimate
 from eval.terminal import plain_table
-from eval.units import energy_unit
 
 Unknown = Literal["harvest", "horizon", "error-rate", "budget"]
 SOLVERS: dict[str, tuple[Callable[[PlanQuestion], Value], str]] = {

@@ -14,21 +14,19 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import linalg, optimize, special
 
-from energy_route_env._checks import require, require_array, require_real, require_whole
-from energy_route_env.sources import GammaHarvest
+from energy_route_env.checks import require, require_array, require_real, require_whole
 from energy_route_env.theory import (
     SlotLaw,
     expected_auxiliary_energy,
     transition_horizon,
 )
 from energy_route_env.theory import value_function as expected_excess
+from energy_route_env.units import FloatArray, IntArray
+from energy_route_env.world.harvest import GammaHarvest
 from eval.statistics import Estimate
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 DISCRETENESS = 0.5826
 """-zeta(1/2) / sqrt(2 pi): a sum over slots peaks this many sigma below a Brownian motion (Chernoff 1965)."""

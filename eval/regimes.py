@@ -9,27 +9,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from agents import Dispatcher, make_dispatcher
 from energy_route_env import Scenario, make_scenario
-from energy_route_env._checks import require, require_whole
+from energy_route_env.checks import require, require_whole
 from energy_route_env.theory import (
     SlotLaw,
     exact_expected_auxiliary_energy,
     transition_horizon,
 )
+from energy_route_env.units import IntArray
 from eval.records import ResultFolder, run_record
 from eval.regime_fit import FIRST_SLOT, checkpoints, draw_curves, fit_regime, log_slope, name_regime
 from eval.rollout import simulate
 from eval.summary import law_of
 from eval.terminal import plain_table
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ import tyro
 from rich.console import Console
 
 from energy_route_env import SCENARIOS
-from energy_route_env._checks import require
+from energy_route_env.checks import require
+from energy_route_env.units import energy_unit
 from eval.figures import PICTURES, dispatchers_figure, save_figure
 from eval.records import write_atomically
 from eval.summary import REFERENCE, interval, number, verdicts
-from eval.units import energy_unit
 
 MADE = {
     "auxiliary": "Mean over episodes of the energy drawn from the grid in a whole episode, ± the half width of its "

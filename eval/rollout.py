@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from agents import Dispatcher
 from energy_route_env import Scenario, Trace
-from energy_route_env._checks import require, require_whole
 from energy_route_env.batch import BALANCE, Batch
+from energy_route_env.checks import require, require_whole
+from energy_route_env.units import FloatArray
 
-FloatArray = NDArray[np.float64]
 BATCH_SIZE = 1024
 """Episodes stepped together: large enough to spread the cost of a call, small enough for the processor's cache."""
 

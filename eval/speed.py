@@ -16,7 +16,7 @@ from rich.progress import track
 from rich.table import Table
 
 import energy_route_env  # noqa: F401  (registers the environment)
-from energy_route_env._checks import require_whole
+from energy_route_env.checks import require_whole
 
 OURS, PEER = "EnergyRoute-v0", "CartPole-v1"
 

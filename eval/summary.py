@@ -13,9 +13,9 @@ from agents.analytic import BatteryBlind
 from agents.policies import shipped_policies
 from energy_route_env import Scenario
 from energy_route_env.theory import SlotLaw, exact_expected_auxiliary_energy, expected_auxiliary_energy
+from energy_route_env.units import energy_unit
 from eval.statistics import Estimate
 from eval.terminal import plain_table
-from eval.units import energy_unit
 
 ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "error-0.05", "fixed-0", "fixed-1", "random")
 DEFERRAL = ("greedy-deferral", "surplus-deferral")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy_route_env import Scenario, Trace, make_scenario
-from energy_route_env.scaling_laws import inference_energy
+from energy_route_env.pool.scaling_laws import inference_energy
 
 UNIT_J = 100.0
 EASY, HARD = 1.9, 1.7

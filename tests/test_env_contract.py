@@ -21,7 +21,7 @@ from gymnasium.utils.env_checker import check_env
 
 import energy_route_env
 from energy_route_env import FEATURES, SCENARIOS, Scenario, Trace, make_scenario
-from energy_route_env.scaling_laws import inference_energy
+from energy_route_env.pool.scaling_laws import inference_energy
 
 ENV_ID = "EnergyRoute-v0"
 ROOT = Path(__file__).parents[1]

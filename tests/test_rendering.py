@@ -19,7 +19,8 @@ from gymnasium.wrappers import RecordVideo, RenderCollection
 from agents import make_dispatcher
 from energy_route_env import EnergyRouteEnv, Trace, make_scenario, rendering
 from energy_route_env.canvas import HEIGHT, WIDTH, Color
-from energy_route_env.rendering import CHART, CHART_WIDTH, joules, model_name
+from energy_route_env.rendering import CHART, CHART_WIDTH, model_name
+from energy_route_env.units import joules
 
 image = pytest.importorskip("PIL.Image")
 animate = pytest.importorskip("eval.animate")

@@ -6,7 +6,7 @@ import pytest
 from scipy import integrate, optimize, stats
 
 from energy_route_env import ModelPool, ScalingLaws, make_scenario
-from energy_route_env.scaling_laws import (
+from energy_route_env.pool.scaling_laws import (
     PUBLISHED,
     FloatArray,
     attempt_budget,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from agents import make_dispatcher
 from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
-from energy_route_env.solar import photovoltaic_series
+from energy_route_env.world.solar import photovoltaic_series
 from eval.rollout import run_traces
 
 FloatArray = NDArray[np.float64]

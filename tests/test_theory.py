@@ -15,7 +15,7 @@ from scipy import integrate, special, stats
 
 from agents import make_dispatcher, slot_law
 from energy_route_env import make_scenario
-from energy_route_env.scaling_laws import inference_energy
+from energy_route_env.pool.scaling_laws import inference_energy
 from energy_route_env.theory import SlotLaw, exact_expected_auxiliary_energy, expected_auxiliary_energy
 
 FloatArray = NDArray[np.float64]

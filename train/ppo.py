@@ -24,7 +24,7 @@ from stable_baselines3.common.logger import configure
 from agents import make_dispatcher
 from agents.learned import Learned, observation_meaning, save_policy
 from energy_route_env import Scenario, make_scenario
-from energy_route_env._checks import require, require_whole
+from energy_route_env.checks import require, require_whole
 from eval.records import run_record, write_atomically
 from eval.rollout import simulate
 from eval.statistics import Estimate

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from energy_route_env import Decision, EnergyRouteVectorEnv, Scenario
-from energy_route_env._checks import require_real
+from energy_route_env.checks import require_real
 
 Indices = int | Iterable[int] | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from energy_route_env._checks import require, require_real, require_whole
+from energy_route_env.checks import require, require_real, require_whole
 
 Shaping = Literal["none", "brownian"]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn, VecEnvWrapper
 
 from energy_route_env import Decision, Scenario
-from energy_route_env._checks import require
+from energy_route_env.checks import require
 from energy_route_env.theory import value_function
 from train.sb3_vec_env import SB3EnergyRoute
 

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn, VecEnvWrapper
 
 from energy_route_env import make_scenario
-from energy_route_env._checks import require_whole
+from energy_route_env.checks import require_whole
 from train.ppo import make_envs, make_model
 from train.settings import settings_for
 

@@ -6,12 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from energy_route_env._checks import require, require_array
-from energy_route_env.scaling_laws import FloatArray
-
-IntArray = NDArray[np.integer[Any]]
+from energy_route_env.checks import require, require_array
+from energy_route_env.units import FloatArray, IntArray
 
 SPARE = 1
 """Empty entries behind an episode's last task: a look-up one past the end finds no task and no energy."""

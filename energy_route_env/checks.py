@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 
 
+class InputError(ValueError):
+    """What a user gave is not valid. Commands show its message alone; every other error shows its traceback."""
+
+
 def require(ok: bool, field: str, value: Any, allowed: str) -> None:
-    """Raise a ValueError naming field, value and what is allowed, unless `ok`."""
+    """Raise an InputError naming field, value and what is allowed, unless `ok`."""
     if not ok:
-        raise ValueError(f"{field} is {value!r}, but it must be {allowed}.")
+        raise InputError(f"{field} is {value!r}, but it must be {allowed}.")
 
 
 def require_real(
@@ -58,7 +62,7 @@ def require_array(field: str, value: np.ndarray, ok: np.ndarray, allowed: str) -
     """Require `ok` everywhere; the message shows the first entry that is not."""
     if not ok.all():
         at = int(np.flatnonzero(~ok)[0])
-        raise ValueError(f"{field}[{at}] is {value[at].item()!r}, but it must be {allowed}.")
+        raise InputError(f"{field}[{at}] is {value[at].item()!r}, but it must be {allowed}.")
 
 
 def require_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
@@ -66,6 +70,6 @@ def require_known(kind: str, names: Iterable[str], known: Collection[str]) -> No
     for name in names:
         if not isinstance(name, str) or name not in known:
             near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.0)
-            raise ValueError(
+            raise InputError(
                 f"{kind} {name!r} is unknown; the nearest valid one is {near[0]!r}. Valid: {', '.join(sorted(known))}."
             )

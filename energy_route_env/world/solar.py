@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from energy_route_env.scaling_laws import FloatArray
+from energy_route_env.units import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

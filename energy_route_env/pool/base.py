@@ -1,0 +1,25 @@
+"""What every pool of models has: the room for scaling laws, and later for measured tables."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from numpy.typing import ArrayLike
+
+from energy_route_env.units import FloatArray
+
+
+class Pool(Protocol):
+    """Models to route to; action k sends a task to the k-th. To add a pool, write a class with these methods."""
+
+    def __len__(self) -> int:
+        """Return the number of models."""
+
+    def energy_j(self, difficulty: ArrayLike) -> FloatArray:
+        """Joules of a task of this true difficulty on every model, shape `difficulty.shape + (n_models,)`."""
+
+    def expected_energy_j(self, observed: ArrayLike, noise: float) -> FloatArray:
+        """Mean joules of a task that looks this difficult, shape `observed.shape + (n_models,)`."""
+
+    def latency_s(self, difficulty: ArrayLike) -> FloatArray:
+        """Seconds of a task of this true difficulty on every model, shape `difficulty.shape + (n_models,)`."""

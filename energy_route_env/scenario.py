@@ -1,0 +1,272 @@
+"""A frozen `Scenario` states every number of an experiment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from energy_route_env.checks import (
+    MOST,
+    require,
+    require_flag,
+    require_real,
+    require_sequence,
+    require_whole,
+)
+from energy_route_env.dynamics import Battery
+from energy_route_env.pool.scaling_laws import ModelPool
+from energy_route_env.units import FloatArray, IntArray
+from energy_route_env.world.arrivals import draw_arrivals, draw_deadlines, draw_difficulties, draw_noise
+from energy_route_env.world.harvest import GammaHarvest, HarvestSource, RecordedHarvest
+from energy_route_env.world.trace import Trace
+
+PAPER_DIFFICULTIES = tuple(np.linspace(1.7, 1.9, 10).tolist())
+PAPER_POOL = ModelPool()
+DAY_S = 86_400.0
+MOST_NOISE = 0.5
+"""Largest difficulty noise: expected energies are exact to 1e-9 up to here, and their integrals grow wild beyond."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Everything that defines an experiment. The defaults are the paper's Appendix B.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
+    """
+
+    name: str = "custom"
+    """What it is called."""
+    summary: str = ""
+    """What it is, in a line."""
+    models: ModelPool = PAPER_POOL
+    """The pool; a sequence of parameter counts will do."""
+    difficulties: tuple[float, ...] = PAPER_DIFFICULTIES
+    """Equally likely observed difficulties, in units of pretraining loss; smaller is harder."""
+    difficulty_noise: float = 0.0
+    """s: true difficulty = observed + Normal(0, s^2)."""
+    arrival_rate: float = 1.0
+    """lambda: mean tasks per slot, Poisson."""
+    queries_per_task: float = 1.0
+    """Like queries that make up one task; its energy is so many times one query's."""
+    deadline_slots: int = 0
+    """Slots that a deferrable task may wait; 0 where no task can wait."""
+    deferrable_share: float = 1.0
+    """Share of the tasks that is deferrable, where `deadline_slots` is above 0."""
+    renewable_ratio: float = 1.0
+    """Mean harvest / mean demand of the myopic dispatcher; 1 is critical."""
+    harvest_cv: float | None = 0.5
+    """Coefficient of variation of the Gamma harvest; None where `weather_file` gives the harvest."""
+    weather_file: str | None = None
+    """Weather year for the photovoltaic harvest, a path or the name of a file that ships with pvlib."""
+    capacity_j: float = math.inf
+    """What the battery can hold."""
+    charge_efficiency: float = 1.0
+    """eta_c, applied to what is stored."""
+    discharge_efficiency: float = 1.0
+    """eta_d, applied to what is drawn."""
+    initial_battery_j: float = 0.0
+    """What the battery holds at the start."""
+    slot_seconds: float = 1.0
+    """Delta, the length of a slot."""
+    horizon_slots: int = 1000
+    """T, slots in an episode."""
+    continuing: bool = False
+    """Hide the time left and report the horizon as `truncated` instead of `terminated`."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        if not isinstance(self.models, ModelPool):
+            object.__setattr__(self, "models", ModelPool(self.models))
+        object.__setattr__(self, "difficulties", _as_levels(self.difficulties))
+        for name in ("name", "summary"):
+            require(isinstance(getattr(self, name), str), name, getattr(self, name), "a string")
+        for name in ("arrival_rate", "renewable_ratio"):
+            require_real(name, getattr(self, name), 0.0)
+        require_real("difficulty_noise", self.difficulty_noise, 0.0, MOST_NOISE)
+        for name in ("queries_per_task", "slot_seconds"):
+            require_real(name, getattr(self, name), 0.0, above=True)
+        require_real("deferrable_share", self.deferrable_share, 0.0, 1.0)
+        for name, low in (("deadline_slots", 0), ("horizon_slots", 1)):
+            require_whole(name, getattr(self, name), low)
+            object.__setattr__(self, name, int(getattr(self, name)))
+        require_flag("continuing", self.continuing)
+        self._check_harvest()
+        self.battery  # noqa: B018  (building it checks its fields)
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse what is too large to compute."""
+        tasks = self.arrival_rate * self.horizon_slots
+        require(tasks <= MOST, "arrival_rate * horizon_slots", tasks, f"at most {MOST} tasks in an episode")
+        with np.errstate(all="ignore"):
+            energies = np.append(self._level_expected_j, self.myopic_moments)
+            variance = np.square(self.mean_demand_j * self.renewable_ratio * np.float64(self.harvest_cv or 1.0))
+        parts = "models, difficulties, difficulty_noise and queries_per_task"
+        finite = bool(np.isfinite(energies).all() and (energies > 0).all())
+        require(finite, "expected energy of a task", float(energies.max()), f"finite and above 0: mind {parts}")
+        parts = "renewable_ratio and harvest_cv"
+        require(bool(np.isfinite(variance)), "variance of the harvest", float(variance), f"finite: mind {parts}")
+
+    def _check_harvest(self) -> None:
+        weather = self.weather_file
+        path = weather is None or (isinstance(weather, (str, PathLike)) and bool(str(weather)))
+        require(path, "weather_file", weather, "a path, or the name of a file that ships with pvlib")
+        require(
+            (self.harvest_cv is None) != (self.weather_file is None),
+            "harvest_cv",
+            self.harvest_cv,
+            f"None where weather_file is given, and a number where it is not (weather_file is {self.weather_file!r})",
+        )
+        if self.harvest_cv is not None:
+            require_real("harvest_cv", self.harvest_cv, 0.0)
+        else:
+            whole = (DAY_S / self.slot_seconds).is_integer()
+            require(whole, "slot_seconds", self.slot_seconds, "a divisor of the day (86400 s) where weather is used")
+
+    @property
+    def battery(self) -> Battery:
+        """The battery of these fields."""
+        return Battery(
+            capacity_j=self.capacity_j,
+            charge_efficiency=self.charge_efficiency,
+            discharge_efficiency=self.discharge_efficiency,
+            initial_battery_j=self.initial_battery_j,
+        )
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether there are deferrable tasks, and so an action to defer."""
+        return self.deadline_slots > 0 and self.deferrable_share > 0
+
+    @property
+    def n_actions(self) -> int:
+        """One action per model, plus defer where tasks can wait."""
+        return len(self.models) + self.can_wait
+
+    def energy_j(self, difficulty: ArrayLike) -> FloatArray:
+        """Joules of a task of this true difficulty on every model, shape `difficulty.shape + (n_models,)`."""
+        return self._look_up(difficulty, self._level_energy_j, self._compute_energy_j)
+
+    def expected_energy_j(self, observed: ArrayLike) -> FloatArray:
+        """Mean joules of a task that looks this difficult on every model, shape `observed.shape + (n_models,)`."""
+        return self._look_up(observed, self._level_expected_j, self._compute_expected_j)
+
+    def latency_s(self, difficulty: ArrayLike) -> FloatArray:
+        """Seconds of one query of this true difficulty on every model, shape `difficulty.shape + (n_models,)`."""
+        return self._look_up(difficulty, self._level_latency_s, self.models.latency_s)
+
+    def _compute_energy_j(self, difficulty: ArrayLike) -> FloatArray:
+        return self.queries_per_task * self.models.energy_j(difficulty)
+
+    def _compute_expected_j(self, observed: ArrayLike) -> FloatArray:
+        return self.queries_per_task * self.models.expected_energy_j(observed, self.difficulty_noise)
+
+    def _look_up(
+        self, difficulty: ArrayLike, table: FloatArray, compute: Callable[[ArrayLike], FloatArray]
+    ) -> FloatArray:
+        """Values from the table of the scenario's own levels where these are all there is, else computed."""
+        wanted = np.asarray(difficulty, float)
+        at = self._level_index(wanted)
+        if (self._levels.take(at) == wanted).all():
+            return table.take(at, axis=0)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            values = compute(wanted)
+        bad = ~np.isfinite(values).all(axis=-1)
+        if bad.any():
+            require(
+                False, "difficulty", float(wanted[bad].ravel()[0]), "large enough (easy enough) for a finite energy"
+            )
+        return values
+
+    def _level_index(self, wanted: FloatArray) -> IntArray:
+        """The nearest level if they are evenly spaced, as in the paper, without a search; else some level."""
+        low, high, last = self._levels[0], self._levels[-1], len(self._levels) - 1
+        nearest = (wanted - (low - 0.5 * (high - low) / max(last, 1))) * (last / (high - low or 1.0))
+        return np.minimum(np.maximum(nearest, 0), last).astype(np.int64)
+
+    @cached_property
+    def _levels(self) -> FloatArray:
+        return np.unique(self.difficulties)
+
+    @cached_property
+    def _level_energy_j(self) -> FloatArray:
+        return self._compute_energy_j(self._levels)
+
+    @cached_property
+    def _level_expected_j(self) -> FloatArray:
+        return self._compute_expected_j(self._levels)
+
+    @cached_property
+    def _level_latency_s(self) -> FloatArray:
+        return self.models.latency_s(self._levels)
+
+    @cached_property
+    def myopic_moments(self) -> tuple[float, float]:
+        """E e and E e^2 of a task's energy on its model of lowest expected energy, in J and J^2."""
+        observed = np.asarray(self.difficulties)
+        energies, weights = self.models.possible_energy_j(observed, self.difficulty_noise)
+        best = self.expected_energy_j(observed).argmin(axis=-1)
+        chosen = self.queries_per_task * energies[np.arange(len(observed)), best]
+        return float((chosen @ weights).mean()), float((chosen**2 @ weights).mean())
+
+    @property
+    def mean_demand_j(self) -> float:
+        """Mean demand of a slot under the myopic dispatcher (where ratio = 1 and noise = 0: the paper's C_LB)."""
+        return self.arrival_rate * self.myopic_moments[0]
+
+    @cached_property
+    def harvest(self) -> HarvestSource:
+        """What draws the harvest.
+
+        Raises:
+            ValueError: if the weather file is missing or malformed.
+            ImportError: if there is one and the extra `solar` is not installed.
+        """
+        mean_j = self.renewable_ratio * self.mean_demand_j
+        if self.weather_file is None:
+            return GammaHarvest(mean_j, float(self.harvest_cv or 0.0))
+        from energy_route_env.world.solar import photovoltaic_series
+
+        series = photovoltaic_series(str(self.weather_file), self.slot_seconds)
+        return RecordedHarvest(series * (mean_j / series.mean()), round(DAY_S / self.slot_seconds))
+
+    @property
+    def drift_j(self) -> float:
+        """Mean of a slot's demand minus harvest under the myopic dispatcher: the model's nu."""
+        return self.mean_demand_j - self.harvest.mean_j
+
+    @property
+    def volatility_j(self) -> float:
+        """Standard deviation of a slot's demand minus harvest under the myopic dispatcher: the model's sigma."""
+        return math.sqrt(self.arrival_rate * self.myopic_moments[1] + self.harvest.std_j**2)
+
+    def draw(self, rng: np.random.Generator) -> Trace:
+        """Draw one episode's outside world."""
+        harvest = self.harvest.draw(rng, self.horizon_slots)
+        slot = draw_arrivals(rng, self.arrival_rate, self.horizon_slots)
+        observed = draw_difficulties(rng, self._drawn_levels, len(slot))
+        deadlines = draw_deadlines(rng, self.deferrable_share, self.deadline_slots, len(slot))
+        return Trace(harvest, slot, draw_noise(rng, observed, self.difficulty_noise), observed, deadlines)
+
+    @cached_property
+    def _drawn_levels(self) -> FloatArray:
+        return np.asarray(self.difficulties)
+
+    def cheapest_model(self, observed: ArrayLike) -> IntArray:
+        """The model of lowest expected energy, shape `observed.shape`."""
+        return self.expected_energy_j(observed).argmin(axis=-1)
+
+
+def _as_levels(difficulties: Any) -> tuple[float, ...]:
+    levels = require_sequence("difficulties", difficulties, "one or more numbers")
+    for level in levels:
+        require_real("difficulties (one of them)", level)
+    return levels

@@ -1,0 +1,1 @@
+"""What comes from outside: harvest, arrivals, weather, and one episode of it."""
