@@ -25,7 +25,7 @@ class Deferral(Dispatcher):
 
     def act(self, decision: Decision) -> Actions:
         """The model of lowest expected energy, or defer."""
-        expected = self.scenario.expected_energy_j(decision.observed_difficulty)
+        expected = decision.expected_energy_j
         waits = (decision.due == 0) & ~self.runs_now(decision, expected.min(axis=-1)) & self.scenario.can_wait
         return np.where(waits, len(self.scenario.models), expected.argmin(axis=-1))
 
@@ -35,8 +35,7 @@ class GreedyDeferral(Deferral):
 
     def runs_now(self, decision: Decision, energy_j: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether harvest and battery together suffice."""
-        usable = self.scenario.discharge_efficiency * decision.battery_j
-        return energy_j <= decision.harvest_left_j + usable
+        return energy_j <= decision.usable_j
 
 
 class SurplusDeferral(Deferral):
@@ -61,6 +60,5 @@ class SurplusDeferral(Deferral):
 
     def runs_now(self, decision: Decision, energy_j: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether the harvest suffices, or the battery is nearly full and suffices with it."""
-        usable = self.scenario.discharge_efficiency * decision.battery_j
         full = decision.battery_j >= self.threshold * self.scenario.capacity_j
-        return energy_j <= decision.harvest_left_j + np.where(full, usable, 0.0)
+        return energy_j <= np.where(full, decision.usable_j, decision.harvest_left_j)

@@ -30,7 +30,7 @@ class VarianceAware(Dispatcher):
         possible, weights = self.scenario.models.possible_energy_j(observed, self.scenario.difficulty_noise)
         energy_j = self.scenario.queries_per_task * possible[at]
         others = np.maximum(decision.due - 1, 0) * self.scenario.myopic_moments[0]
-        at_hand = self.scenario.discharge_efficiency * decision.battery_j + decision.harvest_left_j - others
+        at_hand = decision.usable_j - others
         left = np.maximum(decision.slots_left - 1, 0)[:, None, None]
         cost = value_function(at_hand[:, None, None] - energy_j, left, self._drift, self._volatility)
         return _lowest(cost @ weights, energy_j @ weights)

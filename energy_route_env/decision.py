@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.spaces import Box, Space
 from numpy.typing import NDArray
 
-from energy_route_env.dynamics import Ops, Real, Whole
-from energy_route_env.scenario import DAY_S, Scenario
+from energy_route_env.core.state import Battery, Rules, Scales, State, World
 from energy_route_env.units import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from energy_route_env.scenario import Scenario
+
+DAY_S = 86_400.0
 
 FEATURES: dict[str, tuple[float, float]] = {
     "battery": (0, 1),
@@ -32,7 +34,7 @@ FEATURES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """The decisions at hand in n environments. Arrays have shape (n,) but for the observation's (n, 9).
+    """The decisions at hand in n environments. Arrays have shape (n,) unless said otherwise.
 
     Where an environment's episode is over, `due` and `backlog` are 0 and whatever is answered is ignored.
     """
@@ -41,8 +43,12 @@ class Decision:
     """Energy in the battery."""
     harvest_left_j: FloatArray
     """What is left of this slot's harvest."""
+    usable_j: FloatArray
+    """What can be supplied now without auxiliary energy: harvest left, and the battery after its discharge loss."""
     observed_difficulty: FloatArray
     """Observed difficulty of the task at hand; smaller is harder."""
+    expected_energy_j: FloatArray
+    """Joules that the task at hand is expected to take on each model, shape (n, n_models)."""
     slack_slots: IntArray
     """Slots that the task at hand may still wait; 0 if it is due now."""
     backlog: IntArray
@@ -51,88 +57,78 @@ class Decision:
     """Tasks to dispatch in this slot at the latest, the one at hand among them if it is due."""
     slots_left: IntArray
     """Slots left, this one included."""
-    observe: Callable[[], NDArray[np.float32]] = field(repr=False)
-    """Computes `observation`: most dispatchers never look at it."""
+    task: IntArray
+    """Index of the task at hand in the episode's trace; the number of its tasks where there is none."""
+    observation: NDArray[np.float32] = field(repr=False)
+    """What `EnergyRoute-v0` shows, shape (n, 9)."""
     difficulty: FloatArray | None = None
     """True difficulty of the task at hand, for privileged dispatchers; None for all others."""
+    energy_j: FloatArray | None = None
+    """Joules that it really takes on each model, shape (n, n_models), likewise."""
 
     @property
     def n(self) -> int:
         """The number of environments."""
         return len(self.battery_j)
 
-    @cached_property
-    def observation(self) -> NDArray[np.float32]:
-        """What `EnergyRoute-v0` shows, shape (n, 9)."""
-        return self.observe()
+
+def slack_slots(x: State, world: World, can_wait: bool) -> int:
+    """Return how many slots the task at hand may still wait."""
+    return world.due_slot[x.task] - x.slot if can_wait and x.due == 0 else 0
 
 
-class Encoder:
-    """Turns physical quantities into bounded features.
-
-    Unbounded ones are squashed to x / (x + scale), with a scale of the scenario's own: an unlimited battery's is
-    sigma sqrt(T), where the auxiliary energy of a critical episode lies.
-    """
-
-    def __init__(self, scenario: Scenario) -> None:
-        """Compute the scales."""
-        low, high = min(scenario.difficulties), max(scenario.difficulties)
-        self.blank_difficulty = sorted(scenario.difficulties)[len(scenario.difficulties) // 2]
-        """Shown where there is no task; a level of the scenario's, so that its energy is looked up like any other."""
-        self._middle_difficulty = (low + high) / 2
-        self._difficulty_scale = (high - low) / 2 or 1.0
-        self._harvest_scale_j = scenario.harvest.mean_j or 1.0
-        self._capacity_j = scenario.capacity_j
-        self._battery_scale_j = scenario.volatility_j * math.sqrt(scenario.horizon_slots) or 1.0
-        self._slack_scale = max(scenario.deadline_slots, 1)
-        self._due_scale = max(scenario.arrival_rate, 1.0)
-        self._backlog_scale = max(scenario.arrival_rate * scenario.deferrable_share * scenario.deadline_slots, 1.0)
-        self._time_left, self._day_sine, self._day_cosine = _clock_features(scenario)
-
-    def difficulty_feature(self, observed: FloatArray) -> FloatArray:
-        """-1 for the scenario's hardest difficulty, 1 for its easiest, beyond them on to -2 and 2; any shape."""
-        relative = (observed - self._middle_difficulty) / self._difficulty_scale
-        return np.minimum(np.maximum(relative, -2.0), 2.0)
-
-    def features(
-        self,
-        ops: Ops,
-        battery_j: Real,
-        harvest_left_j: Real,
-        difficulty: Real,
-        slack: Whole,
-        backlog: Whole,
-        due: Whole,
-        slot: Whole,
-    ) -> tuple[Real, ...]:
-        """The features in the order of `FEATURES`, as numbers or as arrays."""
-        if math.isinf(self._capacity_j):
-            battery = battery_j / (battery_j + self._battery_scale_j)
-        else:
-            battery = ops.minimum(battery_j / (self._capacity_j or 1.0), 1.0)
-        return (
-            battery,
-            harvest_left_j / (harvest_left_j + self._harvest_scale_j),
-            difficulty,
-            slack / (slack + self._slack_scale),
-            backlog / (backlog + self._backlog_scale),
-            due / (due + self._due_scale),
-            ops.read(self._time_left, slot),
-            ops.read(self._day_sine, slot),
-            ops.read(self._day_cosine, slot),
-        )
+def observe(x: State, world: World, rules: Rules, out: Any) -> None:
+    """Write the features of the decision at hand, in the order of `FEATURES`."""
+    scales = rules.scales
+    if scales.capacity_j > 0:
+        out[0] = min(x.battery_j / scales.capacity_j, 1.0)
+    else:
+        out[0] = x.battery_j / (x.battery_j + scales.battery_j)
+    out[1] = x.harvest_left_j / (x.harvest_left_j + scales.harvest_j)
+    difficulty = (world.observed_difficulty[x.task] - scales.middle_difficulty) / scales.difficulty
+    out[2] = min(max(difficulty, -2.0), 2.0)
+    slack = slack_slots(x, world, rules.can_wait)
+    out[3] = slack / (slack + scales.slack_slots)
+    out[4] = x.waiting / (x.waiting + scales.backlog)
+    out[5] = x.due / (x.due + scales.due)
+    out[6] = scales.time_left[x.slot]
+    out[7] = scales.day_sine[x.slot]
+    out[8] = scales.day_cosine[x.slot]
 
 
-def _clock_features(scenario: Scenario) -> tuple[FloatArray, FloatArray, FloatArray]:
+def rules_of(scenario: Scenario) -> Rules:
+    """Return what the core needs to know of a scenario."""
+    battery = Battery(*map(float, scenario.battery))
+    return Rules(battery, _scales(scenario), scenario.horizon_slots, len(scenario.models), scenario.can_wait)
+
+
+def _scales(scenario: Scenario) -> Scales:
+    """An unlimited battery's scale is sigma sqrt(T), where the auxiliary energy of a critical episode lies."""
+    low, high = min(scenario.difficulties), max(scenario.difficulties)
+    unlimited = math.isinf(scenario.capacity_j)
+    return Scales(
+        capacity_j=0.0 if unlimited else float(scenario.capacity_j) or 1.0,
+        battery_j=scenario.volatility_j * math.sqrt(scenario.horizon_slots) or 1.0,
+        harvest_j=scenario.harvest.mean_j or 1.0,
+        middle_difficulty=(low + high) / 2,
+        difficulty=(high - low) / 2 or 1.0,
+        slack_slots=float(max(scenario.deadline_slots, 1)),
+        backlog=float(max(scenario.arrival_rate * scenario.deferrable_share * scenario.deadline_slots, 1.0)),
+        due=float(max(scenario.arrival_rate, 1.0)),
+        **_clock_features(scenario),
+    )
+
+
+def _clock_features(scenario: Scenario) -> dict[str, FloatArray]:
     """Share of time left, sine and cosine of the day, at every slot and at the end; episodes start at midnight."""
     slot = np.arange(scenario.horizon_slots + 1)
     angle = 2 * np.pi * (slot * scenario.slot_seconds / DAY_S)
     time_left = np.ones(len(slot)) if scenario.continuing else 1 - slot / scenario.horizon_slots
-    return time_left, np.sin(angle), np.cos(angle)
+    return {"time_left": time_left, "day_sine": np.sin(angle), "day_cosine": np.cos(angle)}
 
 
 def observation_space() -> Space[NDArray[np.float32]]:
-    """The bounded float32 box of one observation."""
+    """Return the bounded float32 box of one observation."""
     bounds: Any = np.asarray(list(FEATURES.values()), np.float32).T
     box: Any = Box(bounds[0], bounds[1], dtype=np.float32)
     return box

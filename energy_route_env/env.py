@@ -11,16 +11,14 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
-from energy_route_env.batch import Batch, Outcome
-from energy_route_env.canvas import Frame
 from energy_route_env.checks import require, require_known
+from energy_route_env.core.batch import Observation, Run
+from energy_route_env.core.state import Outcome
 from energy_route_env.decision import FEATURES, Decision, observation_space
-from energy_route_env.dynamics import Floats
-from energy_route_env.rendering import RENDER_FPS, RENDER_MODES, Screen
+from energy_route_env.rendering import RENDER_FPS, RENDER_MODES, Frame, Moment, Screen
 from energy_route_env.scenario import Scenario
 from energy_route_env.scenarios import make_scenario
-
-Observation = NDArray[np.float32]
+from energy_route_env.world.trace import Trace
 
 
 class EnergyRouteEnv(gym.Env[Observation, np.int64]):
@@ -97,8 +95,8 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         self.observation_space = observation_space()
         self.action_space = Discrete(self.scenario.n_actions)
         self._n_actions = self.scenario.n_actions
-        self._batch = Batch(self.scenario, 1, Floats)
-        self._masks = list(action_masks(self.scenario, np.array([False, True])))
+        self._run = Run(self.scenario)
+        self._masks = action_masks(self.scenario, np.array([False, True]))
         self._screen = None if render_mode is None else Screen(self.scenario, render_mode)
         self._over = True
 
@@ -112,38 +110,33 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         if trace is None:
             trace = self.scenario.draw(self.np_random)
         else:
-            self._batch.check_trace(trace)
-        self._batch.load([trace])
+            require_trace(self.scenario, trace)
+        self._run.load(trace)
         self._over = False
         if self._screen is not None:
-            self._screen.begin(self._batch)
-        start = Outcome(0.0, 0.0, -1, False, self._batch.queue.slot, False)
-        return self._batch.observation(), self._info(start)
+            self._screen.begin(trace.harvest_j, self._moment())
+        slot = self._run.state.slot
+        return self._run.observation(), self._info(Outcome(0.0, 0.0, -1, False, slot, 0, False))
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Route the task at hand.
 
         Raises:
-            ValueError: if the action is not one of the action space.
+            InputError: if the action is not one of the action space.
             ResetNeeded: if the episode has not begun or is over.
         """
         if self._over:
             raise ResetNeeded("No episode is under way: call reset() before step().")
-        outcome = self._batch.step(self._valid(action))
+        outcome = self._run.step(self._valid(action))
         if self._screen is not None:
-            self._screen.record(self._batch, outcome)
+            self._screen.record(outcome, self._moment())
         info = self._info(outcome)
         ended = self._over = outcome.ended
         if ended:
-            info["balance"] = self._batch.balance()
-        continuing = self.scenario.continuing
-        return (
-            self._batch.observation(),
-            0.0 - outcome.auxiliary_j,
-            ended and not continuing,
-            ended and continuing,
-            info,
-        )
+            info["balance"] = self._run.balance()
+        hides_end = self.scenario.continuing
+        reward = 0.0 - outcome.auxiliary_j
+        return self._run.observation(), reward, ended and not hides_end, ended and hides_end, info
 
     def render(self) -> Frame | str | None:
         """Show the moment: the battery, harvest, demand and auxiliary energy so far, the queue and the last choice.
@@ -161,7 +154,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
                 'as in gym.make("EnergyRoute-v0", render_mode="rgb_array").'
             )
             return None
-        return self._screen.render(self._batch)
+        return self._screen.render()
 
     def close(self) -> None:
         """Close the window, where there is one."""
@@ -169,34 +162,38 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
             self._screen.close()
 
     def _valid(self, action: Any) -> int:
-        try:
-            index = operator.index(action)
-        except TypeError:
-            index = -1
-        if not 0 <= index < self._n_actions:
-            require(False, "action", action, f"a whole number from 0 to {self._n_actions - 1}")
-        return index
+        if type(action) is int and 0 <= action < self._n_actions:
+            return action
+        if isinstance(action, np.integer) and 0 <= action < self._n_actions:
+            return int(action)
+        return require_action("action", action, self._n_actions)
 
     def _info(self, outcome: Outcome) -> dict[str, Any]:
-        store = self._batch.store
-        return {
-            "energy_j": outcome.energy_j,
-            "auxiliary_j": outcome.auxiliary_j,
-            "model": outcome.model,
-            "slot": outcome.slot,
-            "forced": outcome.forced,
-            "battery_j": store.battery_j,
-            "harvest_left_j": store.harvest_left_j,
-            "action_mask": self._masks[self._batch.queue.due > 0].copy(),
-        }
+        x = self._run.state
+        return step_info(outcome, x.battery_j, x.harvest_left_j, self._masks[int(x.due > 0)].copy())
+
+    def _moment(self) -> Moment:
+        """Return what the screen shows of now."""
+        seen = self.decision()
+        now = {name: getattr(seen, name).item() for name in ("battery_j", "harvest_left_j", "due", "slack_slots")}
+        return Moment(
+            **now,
+            slot=self._run.state.slot,
+            battery_level=float(seen.observation[0, 0]),
+            waiting=int(seen.backlog[0]),
+            observed_difficulty=float(seen.observed_difficulty[0]),
+        )
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are carried out as they are, shape (n_actions,), by the convention of sb3-contrib."""
-        return self._masks[self._batch.queue.due > 0].astype(bool)
+        return self._masks[int(self._run.state.due > 0)].astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
         """The decision at hand, as dispatchers see it (n = 1)."""
-        return self._batch.decision(privileged)
+        return self._run.decision(privileged)
+
+
+# What single and vector environment share
 
 
 def action_masks(scenario: Scenario, is_due: NDArray[np.bool_]) -> NDArray[np.int8]:
@@ -205,3 +202,33 @@ def action_masks(scenario: Scenario, is_due: NDArray[np.bool_]) -> NDArray[np.in
     if scenario.can_wait:
         masks[:, -1] = ~is_due
     return masks
+
+
+def step_info(outcome: Outcome, battery_j: Any, harvest_left_j: Any, action_mask: NDArray[np.int8]) -> dict[str, Any]:
+    """The info of a step: what it did, and what there is afterwards."""
+    return {
+        "energy_j": outcome.energy_j,
+        "auxiliary_j": outcome.auxiliary_j,
+        "model": outcome.model,
+        "slot": outcome.slot,
+        "forced": outcome.forced,
+        "battery_j": battery_j,
+        "harvest_left_j": harvest_left_j,
+        "action_mask": action_mask,
+    }
+
+
+def require_action(field: str, action: Any, n_actions: int) -> int:
+    """The action as an index, if it is one."""
+    try:
+        index = -1 if isinstance(action, (bool, np.bool_)) else operator.index(action)
+    except TypeError:
+        index = -1
+    require(0 <= index < n_actions, field, action, f"a whole number from 0 to {n_actions - 1}")
+    return index
+
+
+def require_trace(scenario: Scenario, trace: Any) -> None:
+    """Refuse what is no trace, or one that does not fit the scenario."""
+    require(isinstance(trace, Trace), "options['trace']", type(trace).__name__, "a Trace")
+    trace.check_fits(scenario.horizon_slots, scenario.can_wait)

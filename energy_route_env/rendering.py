@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 from gymnasium.error import DependencyNotInstalled, ResetNeeded
 
-from energy_route_env.batch import Batch, Outcome
+from energy_route_env.core.state import Outcome
+
+Batch = Any
+Moment = Any
+AFTER_J = BEFORE_J = 0
 from energy_route_env.canvas import HEIGHT, INK, MUTED, TRACK, WIDTH, Canvas, Color, Frame
 from energy_route_env.scenario import DAY_S, Scenario
 from energy_route_env.units import FloatArray, joules
-from energy_route_env.world.trace import AFTER_J, BEFORE_J
 
 RENDER_MODES = ("human", "rgb_array", "ansi")
 RENDER_FPS = 20

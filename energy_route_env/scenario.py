@@ -20,7 +20,7 @@ from energy_route_env.checks import (
     require_sequence,
     require_whole,
 )
-from energy_route_env.dynamics import Battery
+from energy_route_env.core.state import Battery
 from energy_route_env.pool.scaling_laws import ModelPool
 from energy_route_env.units import FloatArray, IntArray
 from energy_route_env.world.arrivals import draw_arrivals, draw_deadlines, draw_difficulties, draw_noise
@@ -99,8 +99,17 @@ class Scenario:
             object.__setattr__(self, name, int(getattr(self, name)))
         require_flag("continuing", self.continuing)
         self._check_harvest()
-        self.battery  # noqa: B018  (building it checks its fields)
+        self._check_battery()
         self._check_size()
+
+    def _check_battery(self) -> None:
+        if not (isinstance(self.capacity_j, float) and self.capacity_j == math.inf):
+            require_real("capacity_j", self.capacity_j, 0.0)
+        for name in ("charge_efficiency", "discharge_efficiency"):
+            require_real(name, getattr(self, name), 0.0, 1.0, above=True)
+        require_real("initial_battery_j", self.initial_battery_j, 0.0)
+        fits = self.initial_battery_j <= self.capacity_j
+        require(fits, "initial_battery_j", self.initial_battery_j, f"at most the capacity, {self.capacity_j}")
 
     def _check_size(self) -> None:
         """Refuse what is too large to compute."""
@@ -134,12 +143,7 @@ class Scenario:
     @property
     def battery(self) -> Battery:
         """The battery of these fields."""
-        return Battery(
-            capacity_j=self.capacity_j,
-            charge_efficiency=self.charge_efficiency,
-            discharge_efficiency=self.discharge_efficiency,
-            initial_battery_j=self.initial_battery_j,
-        )
+        return Battery(self.capacity_j, self.charge_efficiency, self.discharge_efficiency, self.initial_battery_j)
 
     @property
     def can_wait(self) -> bool:

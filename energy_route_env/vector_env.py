@@ -13,10 +13,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from energy_route_env.batch import Batch, Outcome
-from energy_route_env.checks import require, require_known, require_whole
+from energy_route_env.checks import InputError, require, require_known, require_whole
+from energy_route_env.core.batch import Batch
+from energy_route_env.core.state import Outcome
 from energy_route_env.decision import FEATURES, Decision, observation_space
-from energy_route_env.env import action_masks
+from energy_route_env.env import action_masks, require_action, require_trace, step_info
 from energy_route_env.scenario import Scenario
 from energy_route_env.scenarios import make_scenario
 from energy_route_env.world.trace import Trace
@@ -27,7 +28,8 @@ Step = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArra
 class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
     """n environments `EnergyRoute-v0` in one, equal bit for bit to n single ones (see `EnergyRouteEnv`).
 
-    Environment i has a generator of its own, seeded `seed + i`. Returned arrays are never changed afterwards.
+    Environment i has a generator of its own, seeded `seed + i`: Gymnasium's rule for `make_vec`, by which seeds one
+    apart share all environments but one. Returned arrays are never changed afterwards.
 
     Args:
         num_envs: how many.
@@ -92,8 +94,9 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         options = options or {}
         require_known("reset option", options, ("trace", "reset_mask"))
         rows = self._rows_to_reset(options.get("reset_mask"))
+        traces = self._given_traces(options.get("trace"), rows)
         self._seed(seed, rows)
-        self._batch.load(self._traces(options.get("trace"), rows), rows if len(rows) < self.num_envs else None)
+        self._load(rows, traces)
         self._over = self._over.copy()
         self._over[rows] = False
         self._started = True
@@ -103,7 +106,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         """Route the task at hand in every environment.
 
         Raises:
-            ValueError: if `actions` is not an integer array (n,) of valid actions.
+            InputError: if `actions` is not an integer array (n,) of valid actions.
             ResetNeeded: if no episode has begun, or one is over and `autoreset_mode` is DISABLED.
         """
         if not self._started:
@@ -111,25 +114,27 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         stale, mode = self._over, self.autoreset_mode
         if mode is AutoresetMode.DISABLED and stale.any():
             raise ResetNeeded(f"Episodes are over in environments {np.flatnonzero(stale).tolist()}: reset them first.")
-        outcome = self._batch.step(self._valid(actions))
+        observation = np.empty((self.num_envs, len(FEATURES)), np.float32)
+        outcome = self._batch.step(self._valid(actions), observation)
         reward = 0.0 - outcome.auxiliary_j
         ended = outcome.ended & ~stale
         self._over = ended & (mode is not AutoresetMode.SAME_STEP)
         final: dict[str, Any] = {}
         if mode is AutoresetMode.SAME_STEP:
-            final = self._final(outcome, ended) if ended.any() else final
-            outcome = self._restart(outcome, ended)
+            final = self._final(observation, outcome, ended) if ended.any() else final
+            self._restart(observation, outcome, ended)
         else:
             final = _masked({"balance": self._batch.balance()}, ended) if ended.any() else final
-            outcome = self._restart(outcome, stale) if mode is AutoresetMode.NEXT_STEP else outcome
+            if mode is AutoresetMode.NEXT_STEP:
+                self._restart(observation, outcome, stale)
         info = _masked(self._info(outcome), self._everywhere) | final
         nowhere = np.zeros(self.num_envs, bool)
         ends = (nowhere, ended.copy()) if self.scenario.continuing else (ended.copy(), nowhere)
-        return self._batch.observation(), reward, *ends, info
+        return observation, reward, *ends, info
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are carried out as they are, shape (n, n_actions), by the convention of sb3-contrib."""
-        return action_masks(self.scenario, self._batch.queue.due > 0).astype(bool)
+        return action_masks(self.scenario, self._batch.states.due > 0).astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
         """The decisions at hand, as dispatchers see them."""
@@ -139,54 +144,45 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         array, n_actions = np.asarray(actions), self.scenario.n_actions
         if array.dtype.kind not in "iu" or array.shape != (self.num_envs,):
             found = f"an array of {array.dtype} and shape {array.shape}"
-            raise ValueError(f"actions is {found}, but it must be one of integers and shape ({self.num_envs},).")
+            raise InputError(f"actions is {found}, but it must be one of integers and shape ({self.num_envs},).")
         if array.min() < 0 or array.max() >= n_actions:
-            bad = array[(array < 0) | (array >= n_actions)]
-            require(False, "actions (one of them)", int(bad[0]), f"a whole number from 0 to {n_actions - 1}")
+            require_action("actions (one of them)", int(array[(array < 0) | (array >= n_actions)][0]), n_actions)
         return array.astype(np.int64)
 
-    def _restart(self, outcome: Outcome, which: NDArray[np.bool_]) -> Outcome:
-        """Start new episodes in the given environments; the step did nothing there, as far as its info tells."""
+    def _restart(self, observation: NDArray[np.float32], outcome: Outcome, which: NDArray[np.bool_]) -> None:
+        """Start new episodes in these environments; the step did nothing there, as far as its info tells."""
         if not which.any():
-            return outcome
+            return
         rows = np.flatnonzero(which)
-        self._batch.load([self.scenario.draw(self._rng(row)) for row in rows.tolist()], rows)
-        return Outcome(
-            np.where(which, 0.0, outcome.energy_j),
-            np.where(which, 0.0, outcome.auxiliary_j),
-            np.where(which, -1, outcome.model),
-            outcome.forced & ~which,
-            np.where(which, self._batch.queue.slot, outcome.slot),
-            outcome.ended,
-        )
+        self._load(rows)
+        self._batch.observe(rows, observation)
+        outcome.energy_j[rows] = outcome.auxiliary_j[rows] = 0.0
+        outcome.model[rows] = -1
+        outcome.forced[rows] = False
+        outcome.slot[rows] = self._batch.states.slot[rows]
 
-    def _final(self, outcome: Outcome, ended: NDArray[np.bool_]) -> dict[str, Any]:
+    def _load(self, rows: NDArray[np.intp], traces: list[Trace] | None = None) -> None:
+        """Start episodes in these rows; without traces each generator draws its own."""
+        drawn = (self.scenario.draw(self._rng(row)) for row in rows.tolist())
+        self._batch.load(drawn if traces is None else traces, rows)
+
+    def _final(self, observation: NDArray[np.float32], outcome: Outcome, ended: NDArray[np.bool_]) -> dict[str, Any]:
         """The last observation and info of the episodes that have just ended, in Gymnasium's layout."""
-        observation = self._batch.observation()
         last = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(ended).tolist():
             last[row] = observation[row].copy()
-        info = _masked(self._info(outcome) | {"balance": self._batch.balance()}, ended)
+        seen = {name: values.copy() for name, values in self._info(outcome).items()}  # a restart overwrites them
+        info = _masked(seen | {"balance": self._batch.balance()}, ended)
         return {"final_obs": last, "_final_obs": ended.copy(), "final_info": info, "_final_info": ended.copy()}
 
     def _info(self, outcome: Outcome) -> dict[str, Any]:
-        store = self._batch.store
-        return {
-            "energy_j": outcome.energy_j,
-            "auxiliary_j": outcome.auxiliary_j,
-            "model": outcome.model,
-            "slot": outcome.slot,
-            "forced": outcome.forced,
-            "battery_j": store.battery_j.copy(),
-            "harvest_left_j": store.harvest_left_j.copy(),
-            "action_mask": action_masks(self.scenario, self._batch.queue.due > 0),
-        }
+        x = self._batch.states
+        return step_info(outcome, x.battery_j.copy(), x.harvest_left_j.copy(), action_masks(self.scenario, x.due > 0))
 
     def _started_info(self, rows: NDArray[np.intp]) -> dict[str, Any]:
-        zero = np.zeros(self.num_envs)
-        forced = np.zeros(self.num_envs, bool)
-        start = Outcome(zero, zero, np.full(self.num_envs, -1), forced, self._batch.queue.slot.copy(), forced)
-        mask = forced.copy()
+        zero, slot = np.zeros(self.num_envs), self._batch.states.slot.copy()
+        mask = np.zeros(self.num_envs, bool)
+        start = Outcome(zero, zero, np.full(self.num_envs, -1), mask.copy(), slot, slot, mask)
         mask[rows] = True
         return _masked(self._info(start), mask)
 
@@ -220,17 +216,16 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
             rng = self._rngs[row] = np_random()[0]
         return rng
 
-    def _traces(self, given: Any, rows: NDArray[np.intp]) -> list[Trace]:
-        """The given trace or traces for these rows, or drawn ones."""
+    def _given_traces(self, given: Any, rows: NDArray[np.intp]) -> list[Trace] | None:
+        """The given trace or traces for these rows, checked; None where they are to be drawn."""
         if given is None:
-            return [self.scenario.draw(self._rng(row)) for row in rows.tolist()]
+            return None
         require(isinstance(given, (Trace, list, tuple)), "options['trace']", given, "a Trace, or a list of them")
         traces = [given] * self.num_envs if isinstance(given, Trace) else list(given)
-        require(
-            len(traces) == self.num_envs, "len(options['trace'])", len(traces), f"{self.num_envs} or a single Trace"
-        )
+        count = len(traces)
+        require(count == self.num_envs, "len(options['trace'])", count, f"{self.num_envs} or a single Trace")
         for trace in traces:
-            self._batch.check_trace(trace)
+            require_trace(self.scenario, trace)
         return [traces[row] for row in rows.tolist()]
 
 

@@ -14,10 +14,9 @@ from scipy import optimize
 
 from agents import Dispatcher, FixedModel, make_dispatcher, slot_law
 from agents.policies import shipped_policies
-from energy_route_env import Decision, Scenario, make_scenario
+from energy_route_env import Decision, Scenario, Trace, make_scenario
 from energy_route_env.checks import require, require_whole
-from energy_route_env.decision import Encoder
-from energy_route_env.dynamics import Arrays
+from energy_route_env.core.batch import Batch
 from energy_route_env.theory import (
     SlotLaw,
     auxiliary_energy_std,
@@ -341,20 +340,11 @@ def decision_tables(_: FiguresArgs) -> Tables:
 
 def decision_at(scenario: Scenario, battery_j: FloatArray, observed: FloatArray, slot: int) -> Decision:
     """Decisions on a task that is alone and due, with a mean harvest untouched; arrays of shape (n,)."""
-    whole, encoder = np.zeros(len(battery_j), np.int64), Encoder(scenario)
-    harvest = np.full(len(battery_j), scenario.harvest.mean_j)
-    feature = encoder.difficulty_feature(observed)
-    features = encoder.features(Arrays, battery_j, harvest, feature, whole, whole, whole + 1, whole + slot)
-    return Decision(
-        battery_j=battery_j,
-        harvest_left_j=harvest,
-        observed_difficulty=observed,
-        slack_slots=whole,
-        backlog=whole,
-        due=whole + 1,
-        slots_left=whole + scenario.horizon_slots - slot,
-        observe=lambda: np.stack(features, axis=1).astype(np.float32),
-    )
+    harvest_j = scenario.harvest.mean_j * np.eye(1, scenario.horizon_slots, slot)[0]
+    batch = Batch(scenario, len(observed))
+    batch.load([Trace.of(harvest_j, [slot], [level]) for level in observed], np.arange(len(observed)))
+    batch.states.battery_j[:] = battery_j
+    return batch.decision()
 
 
 BUILDERS: dict[str, Callable[[FiguresArgs], Tables]] = {

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from agents import Dispatcher
 from energy_route_env import Scenario, Trace
-from energy_route_env.batch import BALANCE, Batch
 from energy_route_env.checks import require, require_whole
+from energy_route_env.core.batch import Batch
+from energy_route_env.core.state import BALANCE
+from energy_route_env.env import require_trace
 from energy_route_env.units import FloatArray
 
 BATCH_SIZE = 1024
@@ -27,7 +29,7 @@ class Simulation:
     auxiliary_j: FloatArray
     """D at the checkpoints, shape (episodes, checkpoints)."""
     balance: dict[str, FloatArray]
-    """Whole episodes' balances by the names in `batch.BALANCE`, each of shape (episodes,)."""
+    """Whole episodes' balances by the names in `core.state.BALANCE`, each of shape (episodes,)."""
     tasks: NDArray[np.int64]
     """Tasks of each episode, shape (episodes,)."""
     latency_s: FloatArray
@@ -88,29 +90,27 @@ def run_traces(scenario: Scenario, dispatcher: Dispatcher, traces: Sequence[Trac
     """Run a dispatcher through given traces, read at the horizon.
 
     Raises:
-        ValueError: if a trace does not fit the scenario.
+        InputError: if a trace does not fit the scenario.
     """
-    batch = Batch(scenario, 1)
     for trace in traces:
-        batch.check_trace(trace)
+        require_trace(scenario, trace)
     return _run(scenario, dispatcher, list(traces), np.asarray([scenario.horizon_slots]))
 
 
 def _run(scenario: Scenario, dispatcher: Dispatcher, traces: list[Trace], checkpoints: NDArray[np.int64]) -> Simulation:
-    batch = Batch(scenario, len(traces))
-    batch.load(traces)
+    n = len(traces)
+    batch, every = Batch(scenario, n), np.arange(n)
+    batch.load(traces, every)
     interval = np.searchsorted(checkpoints, np.arange(scenario.horizon_slots + 1), side="right")
-    drawn = np.zeros((len(checkpoints) + 1) * len(traces))
-    chosen = np.full(len(batch.tables.difficulty), -1)
-    ended = np.zeros(len(traces), bool)
+    supplied = np.zeros((len(checkpoints) + 1, n))
+    chosen = np.full(batch.world.task_slot.shape, -1)
+    ended = np.zeros(n, bool)
     while not ended.all():
-        actions = _answer(dispatcher, batch, scenario)
-        at = batch.rows.first_task + batch.queue.task
-        outcome = batch.step(actions)
-        chosen[at] = outcome.model
-        drawn[interval.take(outcome.slot) * len(traces) + np.arange(len(traces))] += outcome.auxiliary_j
+        outcome = batch.step(_answer(dispatcher, batch, scenario))
+        chosen[every, outcome.task] = outcome.model
+        supplied[interval[outcome.slot], every] += outcome.auxiliary_j
         ended = outcome.ended
-    auxiliary = drawn.reshape(-1, len(traces))[:-1].cumsum(axis=0).T
+    auxiliary = supplied[:-1].cumsum(axis=0).T
     tasks = np.array([trace.n_tasks for trace in traces])
     return Simulation(checkpoints, auxiliary, batch.balance(), tasks, _latency(scenario, batch, chosen, tasks))
 
@@ -128,13 +128,15 @@ def _answer(dispatcher: Dispatcher, batch: Batch, scenario: Scenario) -> NDArray
     return actions
 
 
-def _latency(scenario: Scenario, batch: Batch, chosen: NDArray[np.int64], tasks: NDArray[np.int64]) -> FloatArray:
+def _latency(
+    scenario: Scenario, batch: Batch, chosen: NDArray[np.int64], tasks: NDArray[np.int64]
+) -> FloatArray:
     """Mean latency of each episode's queries; a task left to the end ran on its cheapest model."""
-    tables = batch.tables
-    is_task = np.arange(tables.task_stride) < tasks[:, None]
-    latency = scenario.latency_s(tables.difficulty).reshape(*is_task.shape, -1)
-    model = chosen.reshape(is_task.shape)
-    if tables.can_wait:
-        model = np.where(model < 0, tables.cheapest.reshape(is_task.shape), model)
+    world = batch.world
+    is_task = np.arange(chosen.shape[1]) < tasks[:, None]
+    model = chosen
+    if scenario.can_wait:
+        model = np.where(chosen < 0, world.expected_energy_j.argmin(axis=-1), chosen)
+    latency = scenario.latency_s(np.where(is_task, world.difficulty, scenario.difficulties[0]))
     taken = np.take_along_axis(latency, np.maximum(model, 0)[..., None], axis=-1)[..., 0]
     return (taken * is_task).sum(axis=1) / np.maximum(tasks, 1)

@@ -25,16 +25,14 @@ class BrownianPotential:
     def __init__(self, scenario: Scenario) -> None:
         """Compute the scenario's drift and volatility."""
         require(not scenario.continuing, "continuing", True, "False: the potential needs the time left")
-        self._discharge_efficiency = scenario.discharge_efficiency
         self._mean_task_j = scenario.myopic_moments[0]
         self._drift, self._volatility = scenario.drift_j, scenario.volatility_j
 
     def __call__(self, decision: Decision) -> NDArray[np.float64]:
         """Phi in joules, shape (n,)."""
         present = (decision.due + decision.backlog) * self._mean_task_j
-        usable = self._discharge_efficiency * decision.battery_j + decision.harvest_left_j - present
         following = np.maximum(decision.slots_left - 1, 0)
-        return -value_function(usable, following, self._drift, self._volatility)
+        return -value_function(decision.usable_j - present, following, self._drift, self._volatility)
 
 
 class BrownianShaping(VecEnvWrapper):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from energy_route_env.checks import require, require_array
 from energy_route_env.units import FloatArray, IntArray
-
-SPARE = 1
-"""Empty entries behind an episode's last task: a look-up one past the end finds no task and no energy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +86,18 @@ class Trace:
             require(array.shape == shape, f"{field.name}.shape", array.shape, f"{shape}")
         self._check_values()
 
+    def check_fits(self, horizon_slots: int, can_wait: bool) -> None:
+        """Check that it can be an episode of a scenario with this horizon, with or without tasks that can wait.
+
+        Raises:
+            InputError: naming the field, the value and what is allowed.
+        """
+        self.check()
+        shape, longest = self.harvest_j.shape, int(self.deadline_slots.max(initial=0))
+        require(shape == (horizon_slots,), "harvest_j.shape", shape, f"({horizon_slots},), the horizon")
+        no_wait = "0, since no task of this scenario can wait (give it deadline_slots)"
+        require(longest == 0 or can_wait, "trace.deadline_slots", longest, no_wait)
+
     def _check_values(self) -> None:
         harvest, slot, horizon = self.harvest_j, self.task_slot, len(self.harvest_j)
         require(horizon > 0, "harvest_j.shape", harvest.shape, "of one slot or more")
@@ -115,152 +124,3 @@ def _as_array(field: str, value: Any, kind: type) -> np.ndarray:
         f"an array of {kind.__name__} values",
     )
     return array.astype(kind)
-
-
-BEFORE_J, AFTER_J, ARRIVED = range(3)
-"""Columns of a slot's record: everything harvested before it and by its end, tasks that have arrived by its end."""
-TASK_SLOT, TASK_FEATURE, TASK_ENERGIES = range(3)
-"""Columns of a task's record: arrival slot, difficulty as observation feature, and from here on joules per model."""
-
-
-class Rows(NamedTuple):
-    """Where the entries of an environment (numbers) or of several (arrays) start in the tables."""
-
-    first_slot: Any
-    first_task: Any
-
-
-class Tables:
-    """Episodes of n environments, side by side in flat arrays that a step only looks things up in.
-
-    Row i holds environment i's episode. An array per task starts at `i * task_stride`, one per slot at
-    `i * slot_stride`; behind the last entry of each episode follow empty ones. What every step needs is kept in one
-    record a slot and one a task, so that a look-up touches a single line of the cache.
-
-    Args:
-        n_rows: environments.
-        horizon_slots: slots of an episode.
-        n_models: models of the pool.
-        can_wait: whether tasks can be deferrable.
-        n_tasks: tasks that a row has room for at first; it grows when an episode brings more.
-    """
-
-    def __init__(self, n_rows: int, horizon_slots: int, n_models: int, can_wait: bool, n_tasks: int) -> None:
-        """Make room, with no episode in any row."""
-        self.n_rows, self.horizon_slots, self.n_models, self.can_wait = n_rows, horizon_slots, n_models, can_wait
-        self.slot_stride = horizon_slots + 2
-        self.slots = np.zeros((n_rows * self.slot_stride, 4))
-        """The record of each slot."""
-        self.due_left = np.zeros(n_rows * self.slot_stride * can_wait, np.int64)
-        """Tasks due in each slot and not dispatched yet; at the horizon, those that outlast it."""
-        self._make_task_room(n_tasks)
-
-    def _make_task_room(self, n_tasks: int) -> None:
-        self.task_stride = n_tasks + SPARE
-        size = self.n_rows * self.task_stride
-        self.tasks = np.zeros((size, TASK_ENERGIES + self.n_models))
-        self.tasks[:, TASK_SLOT] = self.horizon_slots
-        """The record of each task."""
-        self.difficulty = np.zeros(size)
-        self.observed_difficulty = np.zeros(size)
-        waiting_size = size * self.can_wait
-        self.due_slot = np.full(waiting_size, self.horizon_slots, np.int64)
-        self.due_order = np.zeros(waiting_size, np.int64)
-        """Tasks by due slot, in it those that cannot wait first, then by arrival."""
-        self.waiting_order = np.zeros(waiting_size, np.int64)
-        """Tasks that can wait, by arrival."""
-        self.is_dispatched = np.zeros(waiting_size, bool)
-        self.cheapest = np.zeros(waiting_size, np.int64)
-        """The model of lowest expected energy."""
-
-    _PER_TASK = (
-        "tasks",
-        "difficulty",
-        "observed_difficulty",
-        "due_slot",
-        "due_order",
-        "waiting_order",
-        "is_dispatched",
-        "cheapest",
-    )
-
-    def _grow(self, n_tasks: int) -> None:
-        """Make room for more tasks per row; what is there stays."""
-        stride, before = self.task_stride, {name: getattr(self, name) for name in self._PER_TASK}
-        self._make_task_room(n_tasks)
-        for name, old in before.items():
-            if len(old):
-                new = getattr(self, name).reshape(self.n_rows, self.task_stride, *old.shape[1:])
-                new[:, :stride] = old.reshape(self.n_rows, stride, *old.shape[1:])
-
-    def load(
-        self, row: int, trace: Trace, energy_j: FloatArray, feature: FloatArray, cheapest: IntArray | None, blank: float
-    ) -> None:
-        """Put an episode into a row.
-
-        Args:
-            row: the environment.
-            trace: its episode.
-            energy_j: joules of every task on every model, shape (n_tasks, n_models).
-            feature: difficulty of every task as the observation shows it, shape (n_tasks,).
-            cheapest: model of lowest expected energy of every task, shape (n_tasks,); needed where tasks can wait.
-            blank: the difficulty shown where there is no task.
-        """
-        n = trace.n_tasks
-        if n + SPARE > self.task_stride:
-            self._grow(n + n // 8)
-        tasks, rest = self._span(row, n)
-        record = self.tasks[tasks]
-        record[:, TASK_SLOT], record[:, TASK_FEATURE], record[:, TASK_ENERGIES:] = trace.task_slot, feature, energy_j
-        self.tasks[rest] = (self.horizon_slots, 0.0, *[0.0] * self.n_models)
-        self.difficulty[tasks], self.difficulty[rest] = trace.difficulty, blank
-        self.observed_difficulty[tasks], self.observed_difficulty[rest] = trace.observed_difficulty, blank
-        self._load_slots(row, trace)
-        if self.can_wait and cheapest is not None:
-            self._load_waiting(row, trace, cheapest)
-
-    def _load_slots(self, row: int, trace: Trace) -> None:
-        slots = self.slots[self._slots(row)]
-        meter_j = np.add.accumulate(trace.harvest_j)
-        slots[1:-1, BEFORE_J] = slots[:-2, AFTER_J] = meter_j
-        slots[-1, BEFORE_J] = slots[-2:, AFTER_J] = meter_j[-1]
-        slots[:, ARRIVED] = np.add.accumulate(np.bincount(trace.task_slot, minlength=self.slot_stride))
-
-    def _load_waiting(self, row: int, trace: Trace, cheapest: IntArray) -> None:
-        n, waits = trace.n_tasks, trace.deadline_slots > 0
-        tasks, rest = self._span(row, n)
-        slot, deadline = trace.task_slot.astype(np.int64), trace.deadline_slots.astype(np.int64)
-        due = np.minimum(slot + np.minimum(deadline, self.horizon_slots), self.horizon_slots)
-        self.due_slot[tasks], self.due_slot[rest] = due, self.horizon_slots
-        self.due_order[tasks], self.due_order[rest] = np.lexsort((waits, due)), n
-        in_turn = np.flatnonzero(waits)
-        self.waiting_order[tasks.start : tasks.start + len(in_turn)] = in_turn
-        self.waiting_order[tasks.start + len(in_turn) : rest.stop] = n
-        self.cheapest[tasks], self.cheapest[rest] = cheapest, 0
-        self.is_dispatched[tasks.start : rest.stop] = False
-        self.due_left[self._slots(row)] = np.bincount(due, minlength=self.slot_stride)
-
-    def rows(self, row: Any) -> Rows:
-        """Where the entries of this row (a number) or of these (an array) start."""
-        return Rows(row * self.slot_stride, row * self.task_stride)
-
-    def _span(self, row: int, n_tasks: int) -> tuple[slice, slice]:
-        """A row's entries that hold tasks, and the empty ones behind them."""
-        start = row * self.task_stride
-        return slice(start, start + n_tasks), slice(start + n_tasks, start + self.task_stride)
-
-    def _slots(self, row: int) -> slice:
-        """A row's entries in a table per slot."""
-        return slice(row * self.slot_stride, (row + 1) * self.slot_stride)
-
-    def n_tasks(self, row: int) -> int:
-        """Tasks of a row's episode."""
-        return int(self.slots[(row + 1) * self.slot_stride - 1, 2])
-
-    def settle(self, row: int) -> float:
-        """Mark all that is left of a row's tasks as dispatched; joules to run each on its cheapest model."""
-        start = row * self.task_stride
-        left = start + np.flatnonzero(~self.is_dispatched[start : start + self.n_tasks(row)])
-        self.is_dispatched[left] = True
-        self.due_left[self._slots(row)] = 0
-        return float(self.tasks[left, TASK_ENERGIES + self.cheapest[left]].sum())

@@ -1,0 +1,200 @@
+"""Episodes under way: one (`Run`), or many stepped together (`Batch`), by the same functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energy_route_env.core import tables
+from energy_route_env.core.battery import usable_j
+from energy_route_env.core.compiled import borrowed, compiled
+from energy_route_env.core.state import BALANCE, STATE, Outcome, Rules, State, World, row
+from energy_route_env.core.step import begin, step
+from energy_route_env.decision import FEATURES, Decision, observe, rules_of, slack_slots
+from energy_route_env.scenario import Scenario
+from energy_route_env.units import FloatArray
+from energy_route_env.world.trace import Trace
+
+Observation = NDArray[np.float32]
+
+
+class Run:
+    """One episode of a scenario; `load` starts it."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Look up what its episodes have in common."""
+        self.scenario = scenario
+        rules = rules_of(scenario)
+        clock = {name: getattr(rules.scales, name).tolist() for name in ("time_left", "day_sine", "day_cosine")}
+        self.rules = rules._replace(scales=rules.scales._replace(**clock))
+        self.state: State
+        self.world: World
+
+    def load(self, trace: Trace) -> None:
+        """Start an episode."""
+        world = tables.make_room(self.scenario, 1, trace.n_tasks, apart=True)
+        tables.write(world, 0, self.scenario, trace, apart=True)
+        self.state, self.world = State(), row(tables.as_lists(world), 0)
+        begin(self.state, self.world, self.rules)
+
+    def step(self, action: int) -> Outcome:
+        """Route the task at hand; the action must be valid."""
+        return step(self.state, self.world, self.rules, action)
+
+    def observation(self) -> Observation:
+        """Return the features of the decision at hand, shape (9,)."""
+        out = np.empty(len(FEATURES), np.float32)
+        observe(self.state, self.world, self.rules, out)
+        return out
+
+    def decision(self, privileged: bool = False) -> Decision:
+        """Return what a dispatcher sees now (n = 1); a privileged one sees what is true too."""
+        x, world = self.state, self.world
+        return Decision(
+            battery_j=np.array([x.battery_j]),
+            harvest_left_j=np.array([x.harvest_left_j]),
+            usable_j=np.array([usable_j(x, self.rules.battery)]),
+            observed_difficulty=np.array([world.observed_difficulty[x.task]]),
+            expected_energy_j=np.array([world.expected_energy_j[x.task]]),
+            slack_slots=np.array([slack_slots(x, world, self.rules.can_wait)]),
+            backlog=np.array([x.waiting]),
+            due=np.array([x.due]),
+            slots_left=np.array([self.rules.horizon_slots - x.slot]),
+            task=np.array([x.task]),
+            observation=self.observation()[None],
+            difficulty=np.array([world.difficulty[x.task]]) if privileged else None,
+            energy_j=np.array([world.energy_j[x.task]]) if privileged else None,
+        )
+
+    def balance(self) -> dict[str, Any]:
+        """Return the totals since the episode's start, by the names in `BALANCE`."""
+        return balance_of(self.state, self.rules)
+
+
+class Batch:
+    """n episodes of a scenario, stepped together; `load` starts them."""
+
+    def __init__(self, scenario: Scenario, n: int) -> None:
+        """Make room for the episodes; it grows where a trace brings more tasks than usual."""
+        self.scenario, self.n = scenario, n
+        self.rules = rules_of(scenario)
+        self.states = np.zeros(n, STATE).view(np.recarray)
+        expected = scenario.arrival_rate * scenario.horizon_slots
+        self._apart = scenario.difficulty_noise > 0
+        self.world = tables.make_room(scenario, n, math.ceil(expected + 6 * math.sqrt(expected)) + 1, self._apart)
+
+    def load(self, traces: Iterable[Trace], rows: NDArray[np.intp]) -> None:
+        """Start an episode in each of these rows, one trace each."""
+        for row, trace in zip(rows.tolist(), traces, strict=True):
+            self._fit(trace)
+            tables.write(self.world, row, self.scenario, trace, self._apart)
+        compiled(begin_rows)(self.states, self.world, self.rules, rows)
+
+    def _fit(self, trace: Trace) -> None:
+        """Make the room that a trace needs, where it is not there."""
+        room = self.world.task_slot.shape[1] - 1
+        apart = self._apart or trace.observed_difficulty is not trace.difficulty
+        if trace.n_tasks > room or apart > self._apart:
+            wanted = max(room, trace.n_tasks + trace.n_tasks // 8)
+            self.world = tables.with_room(self.world, wanted, apart)
+            self._apart = apart
+
+    def step(self, actions: NDArray[np.int64], observation: Observation | None = None) -> Outcome:
+        """Route the tasks at hand. Where an episode is over, nothing happens.
+
+        Args:
+            actions: of shape (n,), must be valid.
+            observation: of shape (n, 9), filled with the features of the next decisions if given.
+        """
+        seen = np.empty((0, len(FEATURES)), np.float32) if observation is None else observation
+        reals, wholes = np.empty((2, self.n)), np.empty((3, self.n), np.int64)
+        model, slot, task = wholes
+        outcome = Outcome(*reals, model, np.empty(self.n, bool), slot, task, np.empty(self.n, bool))
+        compiled(step_rows)(self.states, self.world, self.rules, actions, outcome, seen)
+        return outcome
+
+    def observation(self) -> Observation:
+        """Return the features of the decisions at hand, shape (n, 9)."""
+        out = np.empty((self.n, len(FEATURES)), np.float32)
+        self.observe(np.arange(self.n), out)
+        return out
+
+    def observe(self, rows: NDArray[np.intp], out: Observation) -> None:
+        """Write the features of the decisions at hand in these rows."""
+        compiled(observe_rows)(self.states, self.world, self.rules, rows, out)
+
+    def decision(self, privileged: bool = False) -> Decision:
+        """Return what dispatchers see now; a privileged one sees what is true too."""
+        x, world = self.states.copy(), self.world
+        at = np.arange(self.n), x.task
+        waits = self.rules.can_wait
+        slack = (world.due_slot[at] - x.slot) * (x.due == 0) if waits else np.zeros(self.n, np.int64)
+        return Decision(
+            battery_j=x.battery_j,
+            harvest_left_j=x.harvest_left_j,
+            usable_j=usable_j(x, self.rules.battery),
+            observed_difficulty=world.observed_difficulty[at],
+            expected_energy_j=world.expected_energy_j[at],
+            slack_slots=slack,
+            backlog=x.waiting,
+            due=x.due,
+            slots_left=self.rules.horizon_slots - x.slot,
+            task=x.task,
+            observation=self.observation(),
+            difficulty=world.difficulty[at] if privileged else None,
+            energy_j=world.energy_j[at] if privileged else None,
+        )
+
+    def balance(self) -> dict[str, FloatArray]:
+        """Return the totals since each episode's start, by the names in `BALANCE`."""
+        return balance_of(self.states, self.rules)
+
+
+def balance_of(x: Any, rules: Rules) -> dict[str, Any]:
+    """Return the whole balance of one state, or of an array of them."""
+    stored = x.battery_j + x.harvest_left_j
+    came = (rules.battery.initial_battery_j + 0.0 * stored, x.harvested_j, x.auxiliary_j)
+    went = (x.consumed_j, stored, x.spilled_j, x.lost_j)
+    return {name: value + 0.0 for name, value in zip(BALANCE, (*came, *went), strict=True)}
+
+
+# Loops over environments
+
+
+def begin_rows(states: Any, world: World, rules: Rules, rows: Any) -> None:
+    """Go to the first decision in each of these rows."""
+    world = borrowed(world)
+    for i in rows:
+        x = states[i]
+        x.harvest_left_j = x.harvested_j = x.consumed_j = x.auxiliary_j = x.spilled_j = x.lost_j = 0.0
+        x.dispatched = x.due_at = x.waiting_at = 0
+        begin(x, row(world, i), rules)
+
+
+def step_rows(states: Any, world: World, rules: Rules, actions: Any, to: Outcome, observation: Any) -> None:
+    """Route the task at hand in every row, and observe what follows if there is room for it."""
+    observes = len(observation) > 0
+    world, to = borrowed(world), borrowed(to)
+    for i in range(len(states)):
+        x, here = states[i], row(world, i)
+        outcome = step(x, here, rules, actions[i])
+        to.energy_j[i] = outcome.energy_j
+        to.auxiliary_j[i] = outcome.auxiliary_j
+        to.model[i] = outcome.model
+        to.forced[i] = outcome.forced
+        to.slot[i] = outcome.slot
+        to.task[i] = outcome.task
+        to.ended[i] = outcome.ended
+        if observes:
+            observe(x, here, rules, observation[i])
+
+
+def observe_rows(states: Any, world: World, rules: Rules, rows: Any, observation: Any) -> None:
+    """Observe the decision at hand in each of these rows."""
+    world = borrowed(world)
+    for i in rows:
+        observe(states[i], row(world, i), rules, observation[i])

@@ -1,0 +1,152 @@
+"""The named records that the core works on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+
+BALANCE = ("initial_j", "harvested_j", "auxiliary_j", "consumed_j", "stored_j", "spilled_j", "lost_j")
+"""An episode's whole balance: the first three add up to the last four."""
+
+
+class Battery(NamedTuple):
+    """What the battery can hold and what it loses; the paper's holds everything and loses nothing."""
+
+    capacity_j: float = math.inf
+    charge_efficiency: float = 1.0
+    discharge_efficiency: float = 1.0
+    initial_battery_j: float = 0.0
+
+
+class Scales(NamedTuple):
+    """What turns physical quantities into bounded features: x / (x + scale) where x has no bound (see `decision`)."""
+
+    capacity_j: float
+    """0 if unlimited."""
+    battery_j: float
+    harvest_j: float
+    middle_difficulty: float
+    difficulty: float
+    slack_slots: float
+    backlog: float
+    due: float
+    time_left: Any
+    """The feature itself in every slot and at the end, as of the two below."""
+    day_sine: Any
+    day_cosine: Any
+
+
+class Rules(NamedTuple):
+    """What all episodes of a scenario have in common."""
+
+    battery: Battery
+    scales: Scales
+    horizon_slots: int
+    n_models: int
+    """Action k < n_models is the k-th model, action n_models defers."""
+    can_wait: bool
+    """Whether there are deferrable tasks."""
+
+
+class World(NamedTuple):
+    """What comes from outside in an episode: tables to look things up in, by slot or by task.
+
+    Behind the last slot and the last task follows an empty entry. The tables from `due_slot` on are empty where no
+    task can wait. The tables of many episodes have one more index before: the environment.
+    """
+
+    harvested_before_j: Any
+    """Everything harvested before each slot, and once more at the end."""
+    arrived: Any
+    """Tasks that have arrived by the end of each slot."""
+    task_slot: Any
+    """Arrival slot of each task; the horizon behind the last one."""
+    energy_j: Any
+    """Joules of each task on each model."""
+    expected_energy_j: Any
+    """The same as expected from the observed difficulty."""
+    difficulty: Any
+    observed_difficulty: Any
+    due_slot: Any
+    """The last slot in which each task may be dispatched; the horizon if it outlasts the episode."""
+    due_order: Any
+    """Tasks by due slot; in it those that cannot wait first, then by arrival."""
+    waiting_order: Any
+    """Tasks that can wait, by arrival."""
+    is_dispatched: Any
+    due_left: Any
+    """Tasks due in each slot and not dispatched yet; at the horizon, those that outlast it."""
+
+
+@dataclass(slots=True)
+class State:
+    """Where an episode stands: energy at hand, totals since its start in joules, and the queue.
+
+    After every step: initial + harvested + auxiliary = consumed + battery + harvest left + spilled + lost.
+    """
+
+    battery_j: float = 0.0
+    harvest_left_j: float = 0.0
+    """What is left of this slot's harvest."""
+    harvested_j: float = 0.0
+    consumed_j: float = 0.0
+    auxiliary_j: float = 0.0
+    spilled_j: float = 0.0
+    lost_j: float = 0.0
+    slot: int = 0
+    """The current slot; the horizon itself once the episode is over."""
+    task: int = 0
+    """The task at hand; the empty entry when there is none."""
+    due: int = 0
+    """Tasks that must be dispatched in this slot, the one at hand among them."""
+    waiting: int = 0
+    """Tasks that may wait beyond this slot."""
+    dispatched: int = 0
+    due_at: int = 0
+    """Position in `due_order`."""
+    waiting_at: int = 0
+    """Position in `waiting_order`."""
+
+
+STATE = np.dtype([(field.name, np.float64 if field.type == "float" else np.int64) for field in fields(State)])
+"""The same record for an array of many environments."""
+
+
+class Outcome(NamedTuple):
+    """What one step did, as numbers or as arrays (n,)."""
+
+    energy_j: Any
+    """Energy of the tasks dispatched by this step."""
+    auxiliary_j: Any
+    """What of it came from the auxiliary supply."""
+    model: Any
+    """The model that the task at hand went to, -1 if it was deferred."""
+    forced: Any
+    """Whether a deferral of a due task was overridden."""
+    slot: Any
+    """The slot in which the decision was taken."""
+    task: Any
+    """The task at hand before the step."""
+    ended: Any
+    """Whether the episode is over."""
+
+
+def row(world: World, i: int) -> World:
+    """Return one environment's tables out of those of many."""
+    return World(
+        world.harvested_before_j[i],
+        world.arrived[i],
+        world.task_slot[i],
+        world.energy_j[i],
+        world.expected_energy_j[i],
+        world.difficulty[i],
+        world.observed_difficulty[i],
+        world.due_slot[i],
+        world.due_order[i],
+        world.waiting_order[i],
+        world.is_dispatched[i],
+        world.due_left[i],
+    )

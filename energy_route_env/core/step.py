@@ -1,0 +1,69 @@
+"""One task, start to end."""
+
+from __future__ import annotations
+
+from energy_route_env.core.battery import close_slot, open_slot, supply
+from energy_route_env.core.queue import count, next_slot, offer, take_off
+from energy_route_env.core.state import Outcome, Rules, State, World
+
+
+def begin(x: State, world: World, rules: Rules) -> None:
+    """Go to the first decision; slots before the first task close by themselves."""
+    x.battery_j = rules.battery.initial_battery_j
+    slot = world.task_slot[0]
+    close_slot(x, rules.battery, world.harvested_before_j[slot])
+    open_slot(x, world, slot)
+    count(x, world, rules.can_wait)
+    offer(x, world, rules.can_wait)
+
+
+def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
+    """Route the task at hand. Where the episode is over, nothing happens."""
+    slot, task, due = x.slot, x.task, x.due
+    if due + x.waiting == 0:
+        return Outcome(0.0, 0.0, -1, False, slot, task, True)
+    energy_j, auxiliary_j, model = 0.0, 0.0, action
+    forced = action == rules.n_models and due > 0
+    defers = action == rules.n_models and due == 0
+    if forced:
+        model = cheapest_model(x, world, task)
+    if defers:
+        model = -1
+    else:
+        energy_j = world.energy_j[task][model]
+        auxiliary_j = supply(x, rules.battery, energy_j)
+        take_off(x, world, rules.can_wait)
+    count(x, world, rules.can_wait)
+    if x.due == 0 and (defers or x.waiting == 0):
+        after = next_slot(x, world)
+        close_slot(x, rules.battery, world.harvested_before_j[after])
+        open_slot(x, world, after)
+        count(x, world, rules.can_wait)
+    offer(x, world, rules.can_wait)
+    ended = x.slot >= rules.horizon_slots
+    if ended and x.due + x.waiting > 0:
+        rest_j = run_backlog(x, world)
+        energy_j += rest_j
+        auxiliary_j += supply(x, rules.battery, rest_j)
+    return Outcome(energy_j, auxiliary_j, model, forced, slot, task, ended)
+
+
+def cheapest_model(x: State, world: World, task: int) -> int:
+    """Return the model of lowest expected energy."""
+    best = 0
+    for model in range(1, len(world.expected_energy_j[task])):
+        if world.expected_energy_j[task][model] < world.expected_energy_j[task][best]:
+            best = model
+    return best
+
+
+def run_backlog(x: State, world: World) -> float:
+    """Take all that is left off the queue, each task on its cheapest model; return the joules it takes."""
+    energy_j = 0.0
+    for task in range(world.arrived[-1]):
+        if not world.is_dispatched[task]:
+            energy_j += world.energy_j[task][cheapest_model(x, world, task)]
+            world.is_dispatched[task] = True
+            x.dispatched += 1
+    x.due = x.waiting = 0
+    return energy_j

@@ -1,0 +1,92 @@
+"""Traces as the tables that a step looks things up in: a `World` of lists for one environment, of arrays for many."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energy_route_env.core.state import World
+from energy_route_env.scenario import Scenario
+from energy_route_env.world.trace import Trace
+
+BY_SLOT = {"harvested_before_j": 2, "arrived": 1, "due_left": 1}
+"""Tables by slot, and how many entries they have behind the last slot; all others are by task, with one more."""
+
+
+def make_room(scenario: Scenario, n: int, n_tasks: int, apart: bool) -> World:
+    """Return empty tables of n rows, each with room for so many tasks.
+
+    What is true of a task and what is seen of it are the same arrays unless they are to be held `apart`.
+    """
+    by_task, waits = (n, n_tasks + 1), (n, (n_tasks + 1) * scenario.can_wait)
+    energy_j, difficulty = np.zeros((*by_task, len(scenario.models))), np.zeros(by_task)
+    slots = scenario.horizon_slots
+    return World(
+        harvested_before_j=np.zeros((n, slots + BY_SLOT["harvested_before_j"])),
+        arrived=np.zeros((n, slots + BY_SLOT["arrived"]), np.int32),
+        task_slot=np.full(by_task, slots, np.int32),
+        energy_j=energy_j,
+        expected_energy_j=np.zeros_like(energy_j) if apart else energy_j,
+        difficulty=difficulty,
+        observed_difficulty=np.zeros_like(difficulty) if apart else difficulty,
+        due_slot=np.full(waits, slots, np.int32),
+        due_order=np.zeros(waits, np.int32),
+        waiting_order=np.zeros(waits, np.int32),
+        is_dispatched=np.zeros(waits, bool),
+        due_left=np.zeros((n, (slots + BY_SLOT["due_left"]) * scenario.can_wait), np.int32),
+    )
+
+
+def with_room(old: World, n_tasks: int, apart: bool) -> World:
+    """Return the same tables with room for more tasks, and what is true and what is seen held apart if asked for."""
+    seen = {"expected_energy_j": "energy_j", "observed_difficulty": "difficulty"}
+    tables = old._asdict()
+    for name, table in old._asdict().items():
+        if name not in BY_SLOT and table.shape[1] > 0:
+            new = np.zeros((len(table), n_tasks + 1, *table.shape[2:]), table.dtype)
+            new[:, : table.shape[1]] = table
+            tables[name] = new
+    for name, other in seen.items():
+        if getattr(old, name) is getattr(old, other) and not apart:
+            tables[name] = tables[other]
+    return World(**tables)
+
+
+def write(world: World, row: int, scenario: Scenario, trace: Trace, apart: bool) -> None:
+    """Put a trace into one environment's tables; `apart` says that what is true and what is seen are held apart."""
+    n, tables = trace.n_tasks, World(*(table[row] for table in world))
+    blank = (min(scenario.difficulties) + max(scenario.difficulties)) / 2
+    np.add.accumulate(trace.harvest_j, out=tables.harvested_before_j[1:-1])
+    tables.harvested_before_j[-1] = tables.harvested_before_j[-2]
+    np.add.accumulate(np.bincount(trace.task_slot, minlength=len(tables.arrived)), out=tables.arrived)
+    _write_tasks(tables.task_slot, trace.task_slot, scenario.horizon_slots)
+    _write_tasks(tables.difficulty, trace.difficulty, blank)
+    tables.energy_j[:n] = scenario.energy_j(trace.difficulty)
+    tables.energy_j[n] = 0.0
+    if apart:
+        _write_tasks(tables.observed_difficulty, trace.observed_difficulty, blank)
+        tables.expected_energy_j[:n] = scenario.expected_energy_j(trace.observed_difficulty)
+        tables.expected_energy_j[n] = 0.0
+    if scenario.can_wait:
+        _write_waiting(tables, scenario.horizon_slots, trace)
+
+
+def _write_tasks(table: NDArray[np.generic], values: NDArray[np.generic], blank: float) -> None:
+    table[: len(values)] = values
+    table[len(values)] = blank
+
+
+def _write_waiting(tables: World, horizon_slots: int, trace: Trace) -> None:
+    n, waits = trace.n_tasks, trace.deadline_slots > 0
+    slot, deadline = trace.task_slot.astype(np.int64), trace.deadline_slots.astype(np.int64)
+    due = np.minimum(slot + np.minimum(deadline, horizon_slots), horizon_slots)
+    _write_tasks(tables.due_slot, due, horizon_slots)
+    _write_tasks(tables.due_order, np.lexsort((waits, due)), n)
+    _write_tasks(tables.waiting_order, np.flatnonzero(waits), n)
+    tables.is_dispatched[: n + 1] = False
+    tables.due_left[:] = np.bincount(due, minlength=len(tables.due_left))
+
+
+def as_lists(world: World) -> World:
+    """Return the tables as lists, which a single environment reads several times as fast."""
+    return World(*(table.tolist() for table in world))
