@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from energy_route_env.core import tables
 from energy_route_env.core.battery import usable_j
 from energy_route_env.core.compiled import borrowed, compiled
-from energy_route_env.core.state import BALANCE, STATE, Outcome, Rules, State, World, row
+from energy_route_env.core.state import BALANCE, STATE, Outcome, Rules, State, World, row_of
 from energy_route_env.core.step import begin, step
 from energy_route_env.decision import FEATURES, Decision, observe, rules_of, slack_slots
 from energy_route_env.scenario import Scenario
@@ -38,7 +38,7 @@ class Run:
         """Start an episode."""
         world = tables.make_room(self.scenario, 1, trace.n_tasks, apart=True)
         tables.write(world, 0, self.scenario, trace, apart=True)
-        self.state, self.world = State(), row(tables.as_lists(world), 0)
+        self.state, self.world = State(), row_of(tables.as_lists(world), 0)
         begin(self.state, self.world, self.rules)
 
     def step(self, action: int) -> Outcome:
@@ -167,20 +167,20 @@ def balance_of(x: Any, rules: Rules) -> dict[str, Any]:
 
 def begin_rows(states: Any, world: World, rules: Rules, rows: Any) -> None:
     """Go to the first decision in each of these rows."""
-    world = borrowed(world)
+    world, rules = borrowed(world), borrowed(rules)
     for i in rows:
         x = states[i]
         x.harvest_left_j = x.harvested_j = x.consumed_j = x.auxiliary_j = x.spilled_j = x.lost_j = 0.0
         x.dispatched = x.due_at = x.waiting_at = 0
-        begin(x, row(world, i), rules)
+        begin(x, row_of(world, i), rules)
 
 
 def step_rows(states: Any, world: World, rules: Rules, actions: Any, to: Outcome, observation: Any) -> None:
     """Route the task at hand in every row, and observe what follows if there is room for it."""
     observes = len(observation) > 0
-    world, to = borrowed(world), borrowed(to)
+    world, rules, to = borrowed(world), borrowed(rules), borrowed(to)
     for i in range(len(states)):
-        x, here = states[i], row(world, i)
+        x, here = states[i], row_of(world, i)
         outcome = step(x, here, rules, actions[i])
         to.energy_j[i] = outcome.energy_j
         to.auxiliary_j[i] = outcome.auxiliary_j
@@ -195,6 +195,6 @@ def step_rows(states: Any, world: World, rules: Rules, actions: Any, to: Outcome
 
 def observe_rows(states: Any, world: World, rules: Rules, rows: Any, observation: Any) -> None:
     """Observe the decision at hand in each of these rows."""
-    world = borrowed(world)
+    world, rules = borrowed(world), borrowed(rules)
     for i in rows:
-        observe(states[i], row(world, i), rules, observation[i])
+        observe(states[i], row_of(world, i), rules, observation[i])

@@ -20,7 +20,7 @@ SCALAR_FUNCTIONS = (
     *(battery.usable_j, battery.supply, battery.close_slot, battery.open_slot),
     *(queue.take_off, queue.count, queue.next_slot, queue.offer, queue.skip_dispatched),
     *(step.begin, step.step, step.cheapest_model, step.run_backlog),
-    *(decision.slack_slots, decision.observe, state.row),
+    *(decision.slack_slots, decision.observe, state.row_of),
 )
 """Everything that a loop calls."""
 
@@ -60,32 +60,34 @@ def _numba() -> Any:
     return None
 
 
-def borrowed(tables: T) -> T:
-    """Return the same tables. In compiled code, without their reference counts, whose upkeep takes longer than a step.
+def borrowed(record: T) -> T:
+    """Return the record itself; in compiled code, without the reference counts of its arrays.
 
-    The caller of a loop holds on to the arrays while it runs.
+    Keeping them takes longer than a step. They are not needed: whoever calls a loop holds on to the arrays.
     """
-    return tables
+    return record
 
 
 def _teach_borrowed() -> None:
-    """Tell numba how to compile `borrowed`: set the pointer to each array's counted memory to null."""
+    """Tell numba how to compile `borrowed`: each array's pointer to its reference count becomes null."""
+    from numba.core.types import Array, BaseTuple
     from numba.extending import intrinsic, overload
 
+    def uncounted(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+        if isinstance(kind, Array):
+            array = context.make_array(kind)(context, builder, value)
+            array.meminfo = array.meminfo.type(None)
+            return array._getvalue()
+        if isinstance(kind, BaseTuple):
+            parts = [uncounted(context, builder, part, builder.extract_value(value, k)) for k, part in enumerate(kind)]
+            return context.make_tuple(builder, kind, parts)
+        return value
+
     @intrinsic  # type: ignore[untyped-decorator]
-    def uncounted(_: Any, tables: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            arrays = [
-                context.make_array(kind)(context, builder, builder.extract_value(arguments[0], k))
-                for k, kind in enumerate(tables)
-            ]
-            for array in arrays:
-                array.meminfo = array.meminfo.type(None)
-            return context.make_tuple(builder, tables, [array._getvalue() for array in arrays])
+    def without_counts(_: Any, record: Any) -> Any:
+        return record(record), lambda context, builder, _, values: uncounted(context, builder, record, values[0])
 
-        return tables(tables), generate
-
-    overload(borrowed)(lambda tables: lambda tables: uncounted(tables))
+    overload(borrowed)(lambda record: lambda record: without_counts(record))
 
 
 def _cache_folder(wanted: str) -> str:

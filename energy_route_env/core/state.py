@@ -134,7 +134,7 @@ class Outcome(NamedTuple):
     """Whether the episode is over."""
 
 
-def row(world: World, i: int) -> World:
+def row_of(world: World, i: int) -> World:
     """Return one environment's tables out of those of many."""
     return World(
         world.harvested_before_j[i],
