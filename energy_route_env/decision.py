@@ -87,13 +87,17 @@ def observe(x: State, world: World, rules: Rules, out: Any) -> None:
     out[1] = x.harvest_left_j / (x.harvest_left_j + scales.harvest_j)
     difficulty = (world.observed_difficulty[x.task] - scales.middle_difficulty) / scales.difficulty
     out[2] = min(max(difficulty, -2.0), 2.0)
-    slack = slack_slots(x, world, rules.can_wait)
-    out[3] = slack / (slack + scales.slack_slots)
-    out[4] = x.waiting / (x.waiting + scales.backlog)
+    out[3] = saturating(slack_slots(x, world, rules.can_wait), scales.slack_slots)
+    out[4] = saturating(x.waiting, scales.backlog)
     out[5] = x.due / (x.due + scales.due)
     out[6] = scales.time_left[x.slot]
     out[7] = scales.day_sine[x.slot]
     out[8] = scales.day_cosine[x.slot]
+
+
+def saturating(count: int, scale: float) -> float:
+    """Map 0, 1, 2, ... to [0, 1); `scale` is where it is a half."""
+    return count / (count + scale) if count > 0 else 0.0
 
 
 def rules_of(scenario: Scenario) -> Rules:

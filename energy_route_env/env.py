@@ -18,6 +18,7 @@ from energy_route_env.decision import FEATURES, Decision, observation_space
 from energy_route_env.rendering import RENDER_FPS, RENDER_MODES, Frame, Moment, Screen
 from energy_route_env.scenario import Scenario
 from energy_route_env.scenarios import make_scenario
+from energy_route_env.units import IntArray
 from energy_route_env.world.trace import Trace
 
 
@@ -96,7 +97,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         self.action_space = Discrete(self.scenario.n_actions)
         self._n_actions = self.scenario.n_actions
         self._run = Run(self.scenario)
-        self._masks = action_masks(self.scenario, np.array([False, True]))
+        self._masks = action_masks(self.scenario, np.array([0, 1]))
         self._screen = None if render_mode is None else Screen(self.scenario, render_mode)
         self._over = True
 
@@ -115,8 +116,8 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         self._over = False
         if self._screen is not None:
             self._screen.begin(trace.harvest_j, self._moment())
-        slot = self._run.state.slot
-        return self._run.observation(), self._info(Outcome(0.0, 0.0, -1, False, slot, 0, False))
+        x = self._run.state
+        return self._run.observation(), self._info(Outcome(0.0, 0.0, -1, False, x.slot, x.task, x.battery_j, x.harvest_left_j, False))
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Route the task at hand.
@@ -169,8 +170,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         return require_action("action", action, self._n_actions)
 
     def _info(self, outcome: Outcome) -> dict[str, Any]:
-        x = self._run.state
-        return step_info(outcome, x.battery_j, x.harvest_left_j, self._masks[int(x.due > 0)].copy())
+        return step_info(outcome, self._masks[int(self._run.state.due > 0)].copy())
 
     def _moment(self) -> Moment:
         """Return what the screen shows of now."""
@@ -196,15 +196,15 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
 # What single and vector environment share
 
 
-def action_masks(scenario: Scenario, is_due: NDArray[np.bool_]) -> NDArray[np.int8]:
+def action_masks(scenario: Scenario, due: IntArray) -> NDArray[np.int8]:
     """1 for each action that is carried out as it is, shape (n, n_actions); what is due cannot be deferred."""
-    masks = np.ones((len(is_due), scenario.n_actions), np.int8)
+    masks = np.ones((len(due), scenario.n_actions), np.int8)
     if scenario.can_wait:
-        masks[:, -1] = ~is_due
+        masks[:, -1] = due == 0
     return masks
 
 
-def step_info(outcome: Outcome, battery_j: Any, harvest_left_j: Any, action_mask: NDArray[np.int8]) -> dict[str, Any]:
+def step_info(outcome: Outcome, action_mask: NDArray[np.int8]) -> dict[str, Any]:
     """The info of a step: what it did, and what there is afterwards."""
     return {
         "energy_j": outcome.energy_j,
@@ -212,8 +212,8 @@ def step_info(outcome: Outcome, battery_j: Any, harvest_left_j: Any, action_mask
         "model": outcome.model,
         "slot": outcome.slot,
         "forced": outcome.forced,
-        "battery_j": battery_j,
-        "harvest_left_j": harvest_left_j,
+        "battery_j": outcome.battery_j,
+        "harvest_left_j": outcome.harvest_left_j,
         "action_mask": action_mask,
     }
 

@@ -134,7 +134,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are carried out as they are, shape (n, n_actions), by the convention of sb3-contrib."""
-        return action_masks(self.scenario, self._batch.states.due > 0).astype(bool)
+        return action_masks(self.scenario, self._batch.states.due).astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
         """The decisions at hand, as dispatchers see them."""
@@ -147,7 +147,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
             raise InputError(f"actions is {found}, but it must be one of integers and shape ({self.num_envs},).")
         if array.min() < 0 or array.max() >= n_actions:
             require_action("actions (one of them)", int(array[(array < 0) | (array >= n_actions)][0]), n_actions)
-        return array.astype(np.int64)
+        return array.astype(np.int64, copy=False)
 
     def _restart(self, observation: NDArray[np.float32], outcome: Outcome, which: NDArray[np.bool_]) -> None:
         """Start new episodes in these environments; the step did nothing there, as far as its info tells."""
@@ -159,7 +159,8 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         outcome.energy_j[rows] = outcome.auxiliary_j[rows] = 0.0
         outcome.model[rows] = -1
         outcome.forced[rows] = False
-        outcome.slot[rows] = self._batch.states.slot[rows]
+        x = self._batch.states[rows]
+        outcome.slot[rows], outcome.battery_j[rows], outcome.harvest_left_j[rows] = x.slot, x.battery_j, x.harvest_left_j
 
     def _load(self, rows: NDArray[np.intp], traces: list[Trace] | None = None) -> None:
         """Start episodes in these rows; without traces each generator draws its own."""
@@ -176,13 +177,13 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         return {"final_obs": last, "_final_obs": ended.copy(), "final_info": info, "_final_info": ended.copy()}
 
     def _info(self, outcome: Outcome) -> dict[str, Any]:
-        x = self._batch.states
-        return step_info(outcome, x.battery_j.copy(), x.harvest_left_j.copy(), action_masks(self.scenario, x.due > 0))
+        return step_info(outcome, action_masks(self.scenario, self._batch.states.due))
 
     def _started_info(self, rows: NDArray[np.intp]) -> dict[str, Any]:
-        zero, slot = np.zeros(self.num_envs), self._batch.states.slot.copy()
-        mask = np.zeros(self.num_envs, bool)
-        start = Outcome(zero, zero, np.full(self.num_envs, -1), mask.copy(), slot, slot, mask)
+        x, zero, no = self._batch.states.copy(), np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
+        deferred = np.full(self.num_envs, -1)
+        start = Outcome(zero, zero, deferred, no, x.slot, x.task, x.battery_j, x.harvest_left_j, no)
+        mask = no.copy()
         mask[rows] = True
         return _masked(self._info(start), mask)
 

@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 
 from energy_route_env.core import tables
 from energy_route_env.core.battery import usable_j
-from energy_route_env.core.compiled import borrowed, compiled
+from energy_route_env.core.compiled import borrowed, compiled, look_ahead, up_to
 from energy_route_env.core.state import BALANCE, STATE, Outcome, Rules, State, World, row_of
 from energy_route_env.core.step import begin, step
 from energy_route_env.decision import FEATURES, Decision, observe, rules_of, slack_slots
 from energy_route_env.scenario import Scenario
 from energy_route_env.units import FloatArray
 from energy_route_env.world.trace import Trace
+
+OUTCOME = [np.float64, np.float64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, bool]
+"""The types of an `Outcome` of many environments."""
+AHEAD = 8
+"""Environments between the one that is stepped and the one whose memory is asked for."""
 
 Observation = NDArray[np.float32]
 
@@ -111,9 +116,7 @@ class Batch:
             observation: of shape (n, 9), filled with the features of the next decisions if given.
         """
         seen = np.empty((0, len(FEATURES)), np.float32) if observation is None else observation
-        reals, wholes = np.empty((2, self.n)), np.empty((3, self.n), np.int64)
-        model, slot, task = wholes
-        outcome = Outcome(*reals, model, np.empty(self.n, bool), slot, task, np.empty(self.n, bool))
+        outcome = Outcome(*(np.empty(self.n, kind) for kind in OUTCOME))
         compiled(step_rows)(self.states, self.world, self.rules, actions, outcome, seen)
         return outcome
 
@@ -179,7 +182,9 @@ def step_rows(states: Any, world: World, rules: Rules, actions: Any, to: Outcome
     """Route the task at hand in every row, and observe what follows if there is room for it."""
     observes = len(observation) > 0
     world, rules, to = borrowed(world), borrowed(rules), borrowed(to)
-    for i in range(len(states)):
+    for i in up_to(len(states)):
+        if i + AHEAD < len(states):
+            look_ahead(states[i + AHEAD], row_of(world, i + AHEAD))
         x, here = states[i], row_of(world, i)
         outcome = step(x, here, rules, actions[i])
         to.energy_j[i] = outcome.energy_j
@@ -188,6 +193,8 @@ def step_rows(states: Any, world: World, rules: Rules, actions: Any, to: Outcome
         to.forced[i] = outcome.forced
         to.slot[i] = outcome.slot
         to.task[i] = outcome.task
+        to.battery_j[i] = outcome.battery_j
+        to.harvest_left_j[i] = outcome.harvest_left_j
         to.ended[i] = outcome.ended
         if observes:
             observe(x, here, rules, observation[i])

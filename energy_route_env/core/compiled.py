@@ -11,8 +11,11 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, TypeVar
 
+import numpy as np
+
 from energy_route_env import decision
 from energy_route_env.core import battery, queue, state, step
+from energy_route_env.core.state import State, World
 
 T = TypeVar("T")
 
@@ -20,9 +23,9 @@ SCALAR_FUNCTIONS = (
     *(battery.usable_j, battery.supply, battery.close_slot, battery.open_slot),
     *(queue.take_off, queue.count, queue.next_slot, queue.offer, queue.skip_dispatched),
     *(step.begin, step.step, step.cheapest_model, step.run_backlog),
-    *(decision.slack_slots, decision.observe, state.row_of),
+    *(decision.slack_slots, decision.observe, decision.saturating, state.row_of),
 )
-"""Everything that a loop calls."""
+"""Everything that a loop calls, and `look_ahead`."""
 
 
 @cache
@@ -51,13 +54,30 @@ def _numba() -> Any:
         reason = f"numba cannot be imported ({error})"
     else:
         if not numba.config.DISABLE_JIT:
-            for function in SCALAR_FUNCTIONS:
+            for function in (*SCALAR_FUNCTIONS, look_ahead):
                 register_jitable(forceinline=True)(function)
-            _teach_borrowed()
+            _teach(numba)
             return numba
         reason = "numba is switched off (NUMBA_DISABLE_JIT)"
     warnings.warn(f"{reason}: many environments are stepped as plain Python, some hundred times slower.", stacklevel=5)
     return None
+
+
+def look_ahead(x: State, world: World) -> None:
+    """Ask for the memory that a later turn of the loop will read: many episodes do not fit into a processor's cache."""
+    prefetch(world.energy_j, x.task)
+    prefetch(world.observed_difficulty, x.task)
+    prefetch(world.arrived, x.slot)
+    prefetch(world.harvested_before_j, x.slot)
+    prefetch(world.task_slot, x.dispatched + 1)
+
+
+# Three things that numba must be told, and that mean nothing in plain Python
+
+
+def up_to(n: int) -> range:
+    """Return the indices below n; unsigned in compiled code, which spares it looking for negative ones."""
+    return range(n)
 
 
 def borrowed(record: T) -> T:
@@ -68,26 +88,53 @@ def borrowed(record: T) -> T:
     return record
 
 
-def _teach_borrowed() -> None:
-    """Tell numba how to compile `borrowed`: each array's pointer to its reference count becomes null."""
-    from numba.core.types import Array, BaseTuple
-    from numba.extending import intrinsic, overload
+def prefetch(table: Any, at: int) -> None:
+    """Ask for an entry's memory, to be read a little later."""
 
-    def uncounted(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-        if isinstance(kind, Array):
-            array = context.make_array(kind)(context, builder, value)
-            array.meminfo = array.meminfo.type(None)
-            return array._getvalue()
-        if isinstance(kind, BaseTuple):
-            parts = [uncounted(context, builder, part, builder.extract_value(value, k)) for k, part in enumerate(kind)]
-            return context.make_tuple(builder, kind, parts)
-        return value
+
+def _teach(numba: Any) -> None:
+    """Tell numba how to compile these three."""
+    from numba.extending import intrinsic, overload
 
     @intrinsic  # type: ignore[untyped-decorator]
     def without_counts(_: Any, record: Any) -> Any:
-        return record(record), lambda context, builder, _, values: uncounted(context, builder, record, values[0])
+        return record(record), lambda context, builder, _, values: _uncounted(context, builder, record, values[0])
 
+    @intrinsic  # type: ignore[untyped-decorator]
+    def fetch(_: Any, table: Any, at: Any) -> Any:
+        return numba.void(table, numba.intp), _fetch
+
+    overload(up_to)(lambda n: lambda n: range(np.uint64(n)))
     overload(borrowed)(lambda record: lambda record: without_counts(record))
+    overload(prefetch)(lambda table, at: lambda table, at: fetch(table, at))
+
+
+def _uncounted(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """Return the same array, or record of arrays, with its pointers to reference counts set to null."""
+    from numba.core.types import Array, BaseTuple
+
+    if isinstance(kind, Array):
+        array = context.make_array(kind)(context, builder, value)
+        array.meminfo = array.meminfo.type(None)
+        return array._getvalue()
+    if isinstance(kind, BaseTuple):
+        parts = [_uncounted(context, builder, part, builder.extract_value(value, k)) for k, part in enumerate(kind)]
+        return context.make_tuple(builder, kind, parts)
+    return value
+
+
+def _fetch(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    """Prefetch `values[0][values[1]]`, to be read, into all caches."""
+    from llvmlite.ir import FunctionType, IntType, VoidType
+
+    array = context.make_array(signature.args[0])(context, builder, values[0])
+    pointer, number = IntType(8).as_pointer(), IntType(32)
+    offset = builder.mul(values[1], builder.extract_value(array.strides, 0))
+    kind = FunctionType(VoidType(), [pointer, number, number, number])
+    function = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
+    address = builder.gep(builder.bitcast(array.data, pointer), [offset])
+    builder.call(function, [address, number(0), number(3), number(1)])
+    return context.get_dummy_value()
 
 
 def _cache_folder(wanted: str) -> str:

@@ -130,6 +130,10 @@ class Outcome(NamedTuple):
     """The slot in which the decision was taken."""
     task: Any
     """The task at hand before the step."""
+    battery_j: Any
+    """Energy in the battery afterwards."""
+    harvest_left_j: Any
+    """What is left then of the slot's harvest."""
     ended: Any
     """Whether the episode is over."""
 

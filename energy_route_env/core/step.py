@@ -21,7 +21,7 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
     """Route the task at hand. Where the episode is over, nothing happens."""
     slot, task, due = x.slot, x.task, x.due
     if due + x.waiting == 0:
-        return Outcome(0.0, 0.0, -1, False, slot, task, True)
+        return Outcome(0.0, 0.0, -1, False, slot, task, x.battery_j, x.harvest_left_j, True)
     energy_j, auxiliary_j, model = 0.0, 0.0, action
     forced = action == rules.n_models and due > 0
     defers = action == rules.n_models and due == 0
@@ -45,7 +45,7 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
         rest_j = run_backlog(x, world)
         energy_j += rest_j
         auxiliary_j += supply(x, rules.battery, rest_j)
-    return Outcome(energy_j, auxiliary_j, model, forced, slot, task, ended)
+    return Outcome(energy_j, auxiliary_j, model, forced, slot, task, x.battery_j, x.harvest_left_j, ended)
 
 
 def cheapest_model(x: State, world: World, task: int) -> int:
