@@ -10,13 +10,17 @@ from energy_route_env.core.state import State, World
 def take_off(x: State, world: World, can_wait: bool) -> None:
     """Take the task at hand off the queue: it is dispatched."""
     x.dispatched += 1
+    if x.due > 0:
+        x.due -= 1
+    else:
+        x.waiting -= 1
     if can_wait:
         world.is_dispatched[x.task] = True
         world.due_left[world.due_slot[x.task]] -= 1
 
 
 def count(x: State, world: World, can_wait: bool) -> None:
-    """Count what is due in this slot and what may wait beyond it."""
+    """Count what is due in a slot that opens, and what may wait beyond it."""
     here = world.arrived[x.slot] - x.dispatched
     x.due = world.due_left[x.slot] if can_wait else here
     x.waiting = here - x.due

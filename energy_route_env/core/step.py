@@ -33,7 +33,6 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
         energy_j = world.energy_j[task][model]
         auxiliary_j = supply(x, rules.battery, energy_j)
         take_off(x, world, rules.can_wait)
-    count(x, world, rules.can_wait)
     if x.due == 0 and (defers or x.waiting == 0):
         after = next_slot(x, world)
         close_slot(x, rules.battery, world.harvested_before_j[after])
