@@ -66,9 +66,9 @@ def _numba() -> Any:
 def look_ahead(x: State, world: World) -> None:
     """Ask for the memory that a later turn of the loop will read: many episodes do not fit into a processor's cache."""
     prefetch(world.energy_j, x.task)
-    prefetch(world.observed_difficulty, x.task)
-    prefetch(world.arrived, x.slot)
-    prefetch(world.harvested_before_j, x.slot)
+    prefetch(world.observed_difficulty, x.task + 1)
+    prefetch(world.arrived, x.slot + 1)
+    prefetch(world.harvested_before_j, x.slot + 1)
     prefetch(world.task_slot, x.dispatched + 1)
 
 
