@@ -14,9 +14,9 @@ from rich.console import Console
 from agents import Dispatcher, make_dispatcher
 from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
 from energy_route_env.checks import require, require_real, require_whole
+from energy_route_env.rendering import Frame
 from eval.rollout import draw_traces
 
-Frame = NDArray[np.uint8]
 FORMATS = (".gif", ".webp", ".png")
 
 

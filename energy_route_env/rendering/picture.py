@@ -13,7 +13,7 @@ from PIL.ImageDraw import Draw, ImageDraw
 from energy_route_env.rendering.text import capacity_text, choice_text, wait_text
 from energy_route_env.rendering.view import Frame, View, has_days
 from energy_route_env.scenario import DAY_S, Scenario
-from energy_route_env.units import FloatArray, joules
+from energy_route_env.units import FloatArray, IntArray, joules
 
 Color: TypeAlias = tuple[int, int, int]
 
@@ -47,7 +47,7 @@ class Picture:
         image = self._background.copy()
         pen = Draw(image)
         when = filter(None, [view.clock, f"slot {view.now.slot} of {view.scenario.horizon_slots}"])
-        _write(pen, WIDTH - LEFT, 12, "    ".join(when), size=15, anchor="ra")
+        _write(pen, WIDTH - LEFT, 12, "    ".join(when), size=15, align=1)
         _draw_battery(pen, view)
         _draw_flows(pen, view)
         _draw_auxiliary(pen, view)
@@ -63,10 +63,10 @@ class Picture:
 def _draw_frame(pen: ImageDraw, scenario: Scenario) -> None:
     _write(pen, LEFT, 10, scenario.name[:32], size=17)
     _fill(pen, LEFT, 38, WIDTH - 2 * LEFT, 1, TRACK)
-    _write(pen, WIDTH - LEFT, 46, "in this slot", MUTED, anchor="ra")
+    _write(pen, WIDTH - LEFT, 46, "in this slot", MUTED, align=1)
     for top, height in ((FLOWS_TOP, FLOWS_HEIGHT), (AUXILIARY_TOP, AUXILIARY_HEIGHT)):
         _fill(pen, CHART, top, CHART_WIDTH, height, TRACK)
-        _write(pen, CHART - 6, top + height - 11, "0", MUTED, size=11, anchor="ra")
+        _write(pen, CHART - 6, top + height - 11, "0", MUTED, size=11, align=1)
 
 
 def _draw_battery_case(pen: ImageDraw, scenario: Scenario) -> None:
@@ -106,12 +106,11 @@ def _draw_flows(pen: ImageDraw, view: View) -> None:
     _draw_legend(pen, CHART, 46, SUN, f"harvest {joules(harvest_j)}")
     _draw_legend(pen, CHART + 150, 46, DEMAND, f"demand {joules(demand_j)}")
     scale_j = max(1.15 * float(view.harvest_j.max()), 2 * view.scenario.mean_demand_j) or 1.0
-    sun = _curve(view, view.harvest_j / scale_j, FLOWS_TOP, FLOWS_HEIGHT)
     ground = FLOWS_TOP + FLOWS_HEIGHT
-    pen.polygon([CHART, ground, *sun, sun[-2], ground], SUN)
-    _fill(pen, CHART, ground, CHART_WIDTH, 1, TRACK)
-    _draw_scale(pen, view, FLOWS_TOP, FLOWS_HEIGHT, scale_j)
-    pen.line(_curve(view, view.consumed_j / scale_j, FLOWS_TOP + 1, FLOWS_HEIGHT - 2), DEMAND, 2)
+    sun = _curve(view, view.harvest_j / scale_j, ground, FLOWS_HEIGHT)
+    pen.polygon([CHART, ground, *sun.ravel().tolist(), int(sun[-1, 0]), ground], SUN)
+    _draw_axes(pen, view, FLOWS_TOP, FLOWS_HEIGHT, scale_j)
+    _draw_line(pen, _curve(view, view.consumed_j / scale_j, ground - 2, FLOWS_HEIGHT - 2), DEMAND)
 
 
 def _draw_auxiliary(pen: ImageDraw, view: View) -> None:
@@ -119,8 +118,9 @@ def _draw_auxiliary(pen: ImageDraw, view: View) -> None:
     so_far_j = view.auxiliary_j.cumsum()
     _draw_legend(pen, CHART, 162, AUXILIARY, f"auxiliary (grid) so far {joules(so_far_j[-1])}")
     scale_j = _round_up(max(so_far_j[-1], view.scenario.mean_demand_j)) or 1.0
-    _draw_scale(pen, view, AUXILIARY_TOP, AUXILIARY_HEIGHT, scale_j)
-    pen.line(_curve(view, so_far_j / scale_j, AUXILIARY_TOP + 1, AUXILIARY_HEIGHT - 2), AUXILIARY, 2)
+    ground = AUXILIARY_TOP + AUXILIARY_HEIGHT
+    _draw_axes(pen, view, AUXILIARY_TOP, AUXILIARY_HEIGHT, scale_j)
+    _draw_line(pen, _curve(view, so_far_j / scale_j, ground - 2, AUXILIARY_HEIGHT - 2), AUXILIARY)
 
 
 def _draw_queue(pen: ImageDraw, view: View) -> None:
@@ -151,7 +151,7 @@ def _draw_difficulty(pen: ImageDraw, view: View) -> None:
     left, width = 504, 84
     low, high = min(view.scenario.difficulties), max(view.scenario.difficulties)
     share = (view.now.observed_difficulty - low) / (high - low) if high > low else 0.5
-    _write(pen, left - 6, TASK_TOP, "hard", MUTED, anchor="ra")
+    _write(pen, left - 6, TASK_TOP, "hard", MUTED, align=1)
     _write(pen, left + width + 6, TASK_TOP, "easy", MUTED)
     _fill(pen, left, TASK_TOP + 8, width, 2, MUTED)
     _fill(pen, left + width * min(max(share, 0.0), 1.0) - 2, TASK_TOP + 3, 5, 12, INK)
@@ -161,18 +161,18 @@ def _draw_action(pen: ImageDraw, view: View, action: int, y: float, pitch: float
     """Draw an action's row with the expected energy as a bar. Names are left out if the row is too low."""
     if action == view.chosen:
         _fill(pen, CHART - 4, y, CHART_WIDTH + 4, pitch - 1, CHOICE)
-    size, middle = 13 if pitch >= 14 else 0, round(y + pitch / 2) - 8
-    _write(pen, CHART, middle, view.actions[action], size=size)
+    fits, middle = pitch >= 14, round(y + pitch / 2) - 8
+    _write(pen, CHART, middle, view.actions[action] * fits)
     if not view.has_task:
         return
     if action == len(view.scenario.models):
-        _write(pen, CHART + 56, middle, wait_text(view), MUTED, size)
+        _write(pen, CHART + 56, middle, wait_text(view) * fits, MUTED)
         return
     energy_j = float(view.expected_j[action])
     most_j = float(view.scenario.expected_energy_j(view.scenario.difficulties).max())
     width = 240 * energy_j / max(most_j, energy_j)
     _fill(pen, CHART + 56, y + pitch * 0.2, width, pitch * 0.6, EXPECTED)
-    _write(pen, CHART + 62 + round(width), middle, f"{joules(energy_j)} expected", size=size)
+    _write(pen, CHART + 62 + round(width), middle, f"{joules(energy_j)} expected" * fits)
 
 
 # Strokes
@@ -185,10 +185,19 @@ def _fill(pen: ImageDraw, x: float, y: float, width: float, height: float, color
         pen.rectangle((left, top, right - 1, bottom - 1), color)  # Pillow includes both corners
 
 
-def _write(pen: ImageDraw, x: int, y: int, text: str, color: Color = INK, size: int = 13, anchor: str = "la") -> None:
-    """Write a line with its upper left corner at (x, y), or its upper right one for the anchor "ra"."""
-    if size > 0:
-        pen.text((x, y), text, color, _font(size), anchor)
+def _write(pen: ImageDraw, x: int, y: int, text: str, color: Color = INK, size: int = 13, align: int = 0) -> None:
+    """Write a line with its upper left corner at (x, y), or its upper right one if `align` is 1."""
+    letters = _letters(text, size)
+    pen.bitmap((x - align * letters.width, y), letters, color)
+
+
+@lru_cache(maxsize=2048)
+def _letters(text: str, size: int) -> Image.Image:
+    """Return the opacity of a line of text. To cache it makes a frame a third faster."""
+    font = _font(size)
+    image = Image.new("L", (math.ceil(font.getlength(text)), 2 * size))
+    Draw(image).text((0, 0), text, 255, font)
+    return image
 
 
 @lru_cache
@@ -202,20 +211,29 @@ def _draw_legend(pen: ImageDraw, x: int, y: int, color: Color, text: str) -> Non
     _write(pen, x + 16, y, text)
 
 
-def _draw_scale(pen: ImageDraw, view: View, top: int, height: int, scale_j: float) -> None:
-    """Draw the current slot in a chart, and write what its top stands for."""
+def _draw_axes(pen: ImageDraw, view: View, top: int, height: int, scale_j: float) -> None:
+    """Draw a chart's ground and the current slot, and write what the top stands for."""
+    _fill(pen, CHART, top + height, CHART_WIDTH, 1, MUTED)
     _fill(pen, CHART + min(_columns_so_far(view), CHART_WIDTH - 1), top, 1, height, MUTED)
-    _write(pen, CHART - 6, top - 4, joules(scale_j), MUTED, size=11, anchor="ra")
+    _write(pen, CHART - 6, top - 4, joules(scale_j), MUTED, size=11, align=1)
 
 
-def _curve(view: View, heights: FloatArray, top: int, height: int) -> list[int]:
-    """Return x, y, x, y ... of a curve through the slots so far; a column of pixels shows the mean of its slots.
+def _draw_line(pen: ImageDraw, curve: IntArray, color: Color) -> None:
+    """Draw a curve in steps, two pixels thick where it is level."""
+    before = np.concatenate([curve[:1], curve[:-1]])
+    steps = np.stack([curve[:, 0], before[:, 1], curve[:, 0], curve[:, 1]], axis=1)
+    for line in (steps, steps + np.array([0, 1, 0, 1])):
+        pen.line(line.ravel().tolist(), color)
+
+
+def _curve(view: View, heights: FloatArray, ground: int, top: int) -> IntArray:
+    """Return a curve through the slots so far in pixels (x, y); each column shows the mean of its slots.
 
     Args:
         view: tells how far the slots have come.
-        heights: shape (horizon_slots,), the chart's height is 1; what is higher is cut off.
-        top: upper edge of the chart in pixels.
-        height: of the chart in pixels.
+        heights: shape (horizon_slots,); 1 is the chart's top, and what is higher is cut off.
+        ground: y of the height 0.
+        top: pixels from there to the height 1.
     """
     columns = _columns_so_far(view)
     edges = np.linspace(0, len(heights), CHART_WIDTH + 1).astype(np.int64)[: columns + 1]
@@ -223,10 +241,7 @@ def _curve(view: View, heights: FloatArray, top: int, height: int) -> list[int]:
     end = np.minimum(np.maximum(edges[1:], first + 1), view.shown_slot + 1)
     total = np.append(0.0, heights.cumsum())
     mean = np.minimum((total[end] - total[first]) / (end - first), 1.0)
-    y = top + height - np.floor(mean * height)
-    x = CHART + np.minimum(np.arange(columns + 1), CHART_WIDTH - 1)
-    points: list[int] = np.stack([x, np.append(y, y[-1])], axis=1).astype(np.int64).ravel().tolist()
-    return points
+    return np.stack([CHART + np.arange(columns), ground - (top * mean).astype(np.int64)], axis=1)
 
 
 def _columns_so_far(view: View) -> int:
