@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.screens import started
 
 from agents import make_dispatcher
 from energy_route_env import make_scenario
-from tests.helpers.screens import started
 
 image = pytest.importorskip("PIL.Image")
 animate = pytest.importorskip("eval.animate")

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.screens import SIX, START, outcome, started, tasks, where
 
 from energy_route_env.rendering import Screen
 from energy_route_env.scenario import Scenario
-from tests.helpers.screens import SIX, START, outcome, started, tasks, where
 
 picture = pytest.importorskip("energy_route_env.rendering.picture")
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.screens import SIX, START, outcome, started, tasks
 
 from energy_route_env.rendering import Screen
 from energy_route_env.rendering.view import model_name
 from energy_route_env.scenario import Scenario
 from energy_route_env.units import joules
-from tests.helpers.screens import SIX, START, outcome, started, tasks
 
 TANK = Scenario(name="tank", horizon_slots=3, capacity_j=4000.0, deadline_slots=2)
 

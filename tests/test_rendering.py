@@ -14,10 +14,10 @@ import pytest
 from gymnasium.error import DependencyNotInstalled, ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import RecordVideo, RenderCollection
+from helpers.screens import SIX, started
 
 from energy_route_env import EnergyRouteEnv
 from energy_route_env.rendering import Screen, screen
-from tests.helpers.screens import SIX, started
 
 pytest.importorskip("PIL.Image")
 

@@ -52,7 +52,7 @@ class Naive:
         self.log: list[tuple[int, int, bool, float, float, float, float]] = []
         """Slot, model, forced, battery before, harvest left before, energy, auxiliary energy."""
 
-    def draw(self, energy: float) -> float:
+    def supply(self, energy: float) -> float:
         from_harvest = min(energy, self.left)
         delivered = min(energy - from_harvest, self.scenario.discharge_efficiency * self.battery)
         drained = delivered / self.scenario.discharge_efficiency
@@ -62,7 +62,7 @@ class Naive:
         self.auxiliary += energy - from_harvest - delivered
         return energy - from_harvest - delivered
 
-    def close(self) -> None:
+    def close_slot(self) -> None:
         stored = min(self.scenario.charge_efficiency * self.left, self.scenario.capacity_j - self.battery)
         used = stored / self.scenario.charge_efficiency
         self.battery += stored
@@ -82,12 +82,12 @@ class Naive:
             self.left = harvest
             open_tasks += np.flatnonzero(self.trace.task_slot == slot).tolist()
             self._run_slot(slot, open_tasks, actions)
-            self.close()
+            self.close_slot()
         if open_tasks:
             energy = sum(self.cost(task, self.cheapest(task)) for task in open_tasks)
             slot, model, forced, battery, left, before, auxiliary = self.log[-1]
-            drawn = self.draw(energy)
-            self.log[-1] = (slot, model, forced, battery, left, before + energy, auxiliary + drawn)
+            supplied = self.supply(energy)
+            self.log[-1] = (slot, model, forced, battery, left, before + energy, auxiliary + supplied)
 
     def _run_slot(self, slot: int, open_tasks: list[int], actions: Iterator[int]) -> None:
         deadline = self.trace.deadline_slots
@@ -108,4 +108,4 @@ class Naive:
             model = self.cheapest(task) if forced else action
             energy = self.cost(task, model)
             open_tasks.remove(task)
-            self.log.append((slot, model, forced, *before, energy, self.draw(energy)))
+            self.log.append((slot, model, forced, *before, energy, self.supply(energy)))
