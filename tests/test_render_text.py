@@ -78,6 +78,7 @@ def test_the_text_holds_the_numbers_of_the_info() -> None:
     [
         (SIX, {}, ""),
         (TANK, {}, ", due now"),
+        (TANK, {"waiting": 3}, ", due now"),
         (TANK, {"due": 0, "waiting": 2, "slack_slots": 2}, ", may wait 2 slots"),
     ],
 )

@@ -163,10 +163,12 @@ def test_the_window_shows_every_step_by_itself_and_closes(pygame: Any) -> None:
         for env in (window, frames):
             env.step(action)
     np.testing.assert_array_equal(in_window(pygame), frames.render())
-    assert window.render() is None
     for _ in range(2):
-        window.close()
-        assert not pygame.display.get_init()
+        assert window.render() is None
+        assert pygame.display.get_init(), "a closed window opens again"
+        for _ in range(2):
+            window.close()
+            assert not pygame.display.get_init()
 
 
 def test_gymnasiums_wrappers_collect_a_frame_per_step() -> None:
