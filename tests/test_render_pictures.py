@@ -133,16 +133,24 @@ def test_bars_show_the_expected_energy_of_the_task_at_hand_on_each_model(difficu
     assert (widths[0] > widths[1]) == (difficulty == 1.7)
 
 
-def test_no_bar_is_drawn_without_a_task() -> None:
-    assert area(begun(due=0), picture.EXPECTED) == 0
+def mark(scenario: Scenario, **moment: Any) -> list[int]:
+    """Columns of the mark between hard and easy, 12 pixels high, from the left end of its line."""
+    ink = where(begun(scenario, **moment).render(), picture.INK)
+    return (np.flatnonzero(ink[picture.TASK_TOP + 3 : picture.TASK_TOP + 15, 490:].all(axis=0)) - 14).tolist()
 
 
 @pytest.mark.parametrize(("difficulty", "share"), [(1.7, 0.0), (1.8, 0.5), (1.9, 1.0), (1.2, 0.0), (9.0, 1.0)])
 def test_the_task_lies_between_hard_and_easy(difficulty: float, share: float) -> None:
-    """A mark of 5 by 12 pixels on a line 84 pixels long."""
-    ink = where(begun(observed_difficulty=difficulty).render(), picture.INK)
-    across = ink[picture.TASK_TOP + 3 : picture.TASK_TOP + 15, 490:].all(axis=0)
-    assert np.flatnonzero(across).tolist() == [12 + round(84 * share) + i for i in range(5)]
+    assert mark(SIX, observed_difficulty=difficulty) == [round(84 * share) + i for i in range(-2, 3)]
+
+
+def test_the_only_difficulty_lies_in_the_middle() -> None:
+    assert mark(replace(SIX, difficulties=(1.8,))) == [40, 41, 42, 43, 44]
+
+
+def test_no_bar_and_no_mark_is_drawn_without_a_task() -> None:
+    assert mark(SIX, due=0) == []
+    assert area(begun(due=0), picture.EXPECTED) == 0
 
 
 def test_an_episode_shows_nothing_of_the_one_before() -> None:
