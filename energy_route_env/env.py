@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from energy_route_env.checks import require, require_known
 from energy_route_env.core.batch import Observation, Run
 from energy_route_env.core.state import Outcome
+from energy_route_env.core.step import nothing_done
 from energy_route_env.decision import FEATURES, Decision, observation_space
 from energy_route_env.rendering import RENDER_FPS, RENDER_MODES, Frame, Moment, Screen
 from energy_route_env.scenario import Scenario
@@ -116,8 +117,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         self._over = False
         if self._screen is not None:
             self._screen.begin(trace.harvest_j, self._moment())
-        x = self._run.state
-        return self._run.observation(), self._info(Outcome(0.0, 0.0, -1, False, x.slot, x.task, x.battery_j, x.harvest_left_j, False))
+        return self._run.observation(), self._info(nothing_done(self._run.state))
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Route the task at hand.

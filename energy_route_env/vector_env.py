@@ -156,11 +156,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         rows = np.flatnonzero(which)
         self._load(rows)
         self._batch.observe(rows, observation)
-        outcome.energy_j[rows] = outcome.auxiliary_j[rows] = 0.0
-        outcome.model[rows] = -1
-        outcome.forced[rows] = False
-        x = self._batch.states[rows]
-        outcome.slot[rows], outcome.battery_j[rows], outcome.harvest_left_j[rows] = x.slot, x.battery_j, x.harvest_left_j
+        self._batch.nothing_done(rows, outcome)
 
     def _load(self, rows: NDArray[np.intp], traces: list[Trace] | None = None) -> None:
         """Start episodes in these rows; without traces each generator draws its own."""
@@ -180,12 +176,10 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         return step_info(outcome, action_masks(self.scenario, self._batch.states.due))
 
     def _started_info(self, rows: NDArray[np.intp]) -> dict[str, Any]:
-        x, zero, no = self._batch.states.copy(), np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
-        deferred = np.full(self.num_envs, -1)
-        start = Outcome(zero, zero, deferred, no, x.slot, x.task, x.battery_j, x.harvest_left_j, no)
-        mask = no.copy()
+        outcome, mask = self._batch.blank_outcome(), np.zeros(self.num_envs, bool)
+        self._batch.nothing_done(np.arange(self.num_envs), outcome)
         mask[rows] = True
-        return _masked(self._info(start), mask)
+        return _masked(self._info(outcome), mask)
 
     def _rows_to_reset(self, mask: Any) -> NDArray[np.intp]:
         """The rows of a reset mask, all without one."""

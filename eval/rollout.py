@@ -128,9 +128,7 @@ def _answer(dispatcher: Dispatcher, batch: Batch, scenario: Scenario) -> NDArray
     return actions
 
 
-def _latency(
-    scenario: Scenario, batch: Batch, chosen: NDArray[np.int64], tasks: NDArray[np.int64]
-) -> FloatArray:
+def _latency(scenario: Scenario, batch: Batch, chosen: NDArray[np.int64], tasks: NDArray[np.int64]) -> FloatArray:
     """Mean latency of each episode's queries; a task left to the end ran on its cheapest model."""
     world = batch.world
     is_task = np.arange(chosen.shape[1]) < tasks[:, None]

@@ -13,7 +13,7 @@ from energy_route_env.core import tables
 from energy_route_env.core.battery import usable_j
 from energy_route_env.core.compiled import borrowed, compiled, look_ahead, up_to
 from energy_route_env.core.state import BALANCE, STATE, Outcome, Rules, State, World, row_of
-from energy_route_env.core.step import begin, step
+from energy_route_env.core.step import begin, nothing_done, step
 from energy_route_env.decision import FEATURES, Decision, observe, rules_of, slack_slots
 from energy_route_env.scenario import Scenario
 from energy_route_env.units import FloatArray
@@ -87,16 +87,16 @@ class Batch:
         """Make room for the episodes; it grows where a trace brings more tasks than usual."""
         self.scenario, self.n = scenario, n
         self.rules = rules_of(scenario)
-        self.states = np.zeros(n, STATE).view(np.recarray)
+        self.states: Any = np.zeros(n, STATE).view(np.recarray)
         expected = scenario.arrival_rate * scenario.horizon_slots
         self._apart = scenario.difficulty_noise > 0
         self.world = tables.make_room(scenario, n, math.ceil(expected + 6 * math.sqrt(expected)) + 1, self._apart)
 
     def load(self, traces: Iterable[Trace], rows: NDArray[np.intp]) -> None:
         """Start an episode in each of these rows, one trace each."""
-        for row, trace in zip(rows.tolist(), traces, strict=True):
+        for i, trace in zip(rows.tolist(), traces, strict=True):
             self._fit(trace)
-            tables.write(self.world, row, self.scenario, trace, self._apart)
+            tables.write(self.world, i, self.scenario, trace, self._apart)
         compiled(begin_rows)(self.states, self.world, self.rules, rows)
 
     def _fit(self, trace: Trace) -> None:
@@ -116,9 +116,18 @@ class Batch:
             observation: of shape (n, 9), filled with the features of the next decisions if given.
         """
         seen = np.empty((0, len(FEATURES)), np.float32) if observation is None else observation
-        outcome = Outcome(*(np.empty(self.n, kind) for kind in OUTCOME))
+        outcome = self.blank_outcome()
         compiled(step_rows)(self.states, self.world, self.rules, actions, outcome, seen)
         return outcome
+
+    def blank_outcome(self) -> Outcome:
+        """Return arrays to write an outcome to."""
+        return Outcome(*(np.empty(self.n, kind) for kind in OUTCOME))
+
+    def nothing_done(self, rows: NDArray[np.intp], outcome: Outcome) -> None:
+        """Write the outcome of no step in these rows."""
+        for values, value in zip(outcome, nothing_done(self.states[rows]), strict=True):
+            values[rows] = value
 
     def observation(self) -> Observation:
         """Return the features of the decisions at hand, shape (n, 9)."""
@@ -133,13 +142,14 @@ class Batch:
     def decision(self, privileged: bool = False) -> Decision:
         """Return what dispatchers see now; a privileged one sees what is true too."""
         x, world = self.states.copy(), self.world
+        usable: Any = usable_j(x, self.rules.battery)
         at = np.arange(self.n), x.task
         waits = self.rules.can_wait
         slack = (world.due_slot[at] - x.slot) * (x.due == 0) if waits else np.zeros(self.n, np.int64)
         return Decision(
             battery_j=x.battery_j,
             harvest_left_j=x.harvest_left_j,
-            usable_j=usable_j(x, self.rules.battery),
+            usable_j=usable,
             observed_difficulty=world.observed_difficulty[at],
             expected_energy_j=world.expected_energy_j[at],
             slack_slots=slack,

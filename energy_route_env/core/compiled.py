@@ -22,7 +22,7 @@ T = TypeVar("T")
 SCALAR_FUNCTIONS = (
     *(battery.usable_j, battery.supply, battery.close_slot, battery.open_slot),
     *(queue.take_off, queue.count, queue.next_slot, queue.offer, queue.skip_dispatched),
-    *(step.begin, step.step, step.cheapest_model, step.run_backlog),
+    *(step.begin, step.step, step.nothing_done, step.cheapest_model, step.run_backlog),
     *(decision.slack_slots, decision.observe, decision.saturating, state.row_of),
 )
 """Everything that a loop calls, and `look_ahead`."""
@@ -39,7 +39,7 @@ def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
         return loop
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _cache_folder(numba.config.CACHE_DIR)
     try:
-        return numba.njit(loop, cache=True, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
+        return numba.njit(loop, cache=True, nogil=True, error_model="numpy")
     finally:
         numba.config.CACHE_DIR = before
 
@@ -111,13 +111,13 @@ def _teach(numba: Any) -> None:
 
 def _uncounted(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     """Return the same array, or record of arrays, with its pointers to reference counts set to null."""
-    from numba.core.types import Array, BaseTuple
+    from numba import types
 
-    if isinstance(kind, Array):
+    if isinstance(kind, types.Array):
         array = context.make_array(kind)(context, builder, value)
         array.meminfo = array.meminfo.type(None)
         return array._getvalue()
-    if isinstance(kind, BaseTuple):
+    if isinstance(kind, types.BaseTuple):
         parts = [_uncounted(context, builder, part, builder.extract_value(value, k)) for k, part in enumerate(kind)]
         return context.make_tuple(builder, kind, parts)
     return value
@@ -139,9 +139,9 @@ def _fetch(context: Any, builder: Any, signature: Any, values: Any) -> Any:
 
 def _cache_folder(wanted: str) -> str:
     """Return a folder of this very source: numba itself would notice a change in the loop's own file alone."""
-    files = [*sorted(Path(__file__).parent.glob("*.py")), Path(decision.__file__)]
+    files = [*sorted(Path(__file__).parent.glob("*.py")), Path(str(decision.__file__))]
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-    for parent in filter(None, (wanted, Path(__file__).parent / "__pycache__", gettempdir())):
+    for parent in filter(None, (wanted, str(Path(__file__).parent / "__pycache__"), gettempdir())):
         folder = Path(parent) / f"energy-route-env-{digest}"
         try:
             folder.mkdir(parents=True, exist_ok=True)

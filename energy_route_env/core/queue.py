@@ -31,7 +31,7 @@ def next_slot(x: State, world: World) -> int:
     if x.waiting > 0:
         return x.slot + 1
     # As many tasks have arrived as were dispatched: their number is the next one's index.
-    return world.task_slot[x.dispatched]  # type: ignore[no-any-return]
+    return world.task_slot[x.dispatched]
 
 
 def offer(x: State, world: World, can_wait: bool) -> None:

@@ -19,9 +19,9 @@ def begin(x: State, world: World, rules: Rules) -> None:
 
 def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
     """Route the task at hand. Where the episode is over, nothing happens."""
+    if x.due + x.waiting == 0:
+        return nothing_done(x)
     slot, task, due = x.slot, x.task, x.due
-    if due + x.waiting == 0:
-        return Outcome(0.0, 0.0, -1, False, slot, task, x.battery_j, x.harvest_left_j, True)
     energy_j, auxiliary_j, model = 0.0, 0.0, action
     forced = action == rules.n_models and due > 0
     defers = action == rules.n_models and due == 0
@@ -45,6 +45,12 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
         energy_j += rest_j
         auxiliary_j += supply(x, rules.battery, rest_j)
     return Outcome(energy_j, auxiliary_j, model, forced, slot, task, x.battery_j, x.harvest_left_j, ended)
+
+
+def nothing_done(x: State) -> Outcome:
+    """Return the outcome of no step, before the first one or where the episode is over."""
+    is_over = x.due + x.waiting == 0
+    return Outcome(0.0, 0.0, -1, False, x.slot, x.task, x.battery_j, x.harvest_left_j, is_over)
 
 
 def cheapest_model(x: State, world: World, task: int) -> int:
