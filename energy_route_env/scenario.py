@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -21,11 +20,18 @@ from energy_route_env.checks import (
     require_whole,
 )
 from energy_route_env.core.state import Battery
+from energy_route_env.pool.costs import TaskCosts
 from energy_route_env.pool.scaling_laws import ModelPool
 from energy_route_env.units import FloatArray, IntArray
-from energy_route_env.world.arrivals import draw_arrivals, draw_deadlines, draw_difficulties, draw_noise
-from energy_route_env.world.harvest import GammaHarvest, HarvestSource, RecordedHarvest
-from energy_route_env.world.trace import Trace
+from energy_route_env.world.arrivals import (
+    ArrivalSource,
+    PoissonArrivals,
+    draw_deadlines,
+    draw_difficulties,
+    draw_noise,
+)
+from energy_route_env.world.harvest import GammaHarvest, HarvestSource, RecordedHarvest, ScaledHarvest
+from energy_route_env.world.trace import MOST_J, Trace
 
 PAPER_DIFFICULTIES = tuple(np.linspace(1.7, 1.9, 10).tolist())
 PAPER_POOL = ModelPool()
@@ -63,9 +69,13 @@ class Scenario:
     renewable_ratio: float = 1.0
     """Mean harvest / mean demand of the myopic dispatcher; 1 is critical."""
     harvest_cv: float | None = 0.5
-    """Coefficient of variation of the Gamma harvest; None where `weather_file` gives the harvest."""
+    """Coefficient of variation of a Gamma harvest; None where one of the next two gives the harvest."""
     weather_file: str | None = None
     """Weather year for the photovoltaic harvest, a path or the name of a file that ships with pvlib."""
+    harvest_source: HarvestSource | None = None
+    """Any other source of harvest; it is scaled to the renewable ratio."""
+    arrival_source: ArrivalSource | None = None
+    """Any source of arrivals in place of Poisson ones; `arrival_rate` must be its mean."""
     capacity_j: float = math.inf
     """What the battery can hold."""
     charge_efficiency: float = 1.0
@@ -98,7 +108,7 @@ class Scenario:
             require_whole(name, getattr(self, name), low)
             object.__setattr__(self, name, int(getattr(self, name)))
         require_flag("continuing", self.continuing)
-        self._check_harvest()
+        self._check_sources()
         self._check_battery()
         self._check_size()
 
@@ -107,7 +117,7 @@ class Scenario:
             require_real("capacity_j", self.capacity_j, 0.0)
         for name in ("charge_efficiency", "discharge_efficiency"):
             require_real(name, getattr(self, name), 0.0, 1.0, above=True)
-        require_real("initial_battery_j", self.initial_battery_j, 0.0)
+        require_real("initial_battery_j", self.initial_battery_j, 0.0, MOST_J)
         fits = self.initial_battery_j <= self.capacity_j
         require(fits, "initial_battery_j", self.initial_battery_j, f"at most the capacity, {self.capacity_j}")
 
@@ -116,7 +126,7 @@ class Scenario:
         tasks = self.arrival_rate * self.horizon_slots
         require(tasks <= MOST, "arrival_rate * horizon_slots", tasks, f"at most {MOST} tasks in an episode")
         with np.errstate(all="ignore"):
-            energies = np.append(self._level_expected_j, self.myopic_moments)
+            energies = np.append(self.expected_energy_j(self.difficulties), self.myopic_moments)
             variance = np.square(self.mean_demand_j * self.renewable_ratio * np.float64(self.harvest_cv or 1.0))
         parts = "models, difficulties, difficulty_noise and queries_per_task"
         finite = bool(np.isfinite(energies).all() and (energies > 0).all())
@@ -124,21 +134,32 @@ class Scenario:
         parts = "renewable_ratio and harvest_cv"
         require(bool(np.isfinite(variance)), "variance of the harvest", float(variance), f"finite: mind {parts}")
 
-    def _check_harvest(self) -> None:
+    def _check_sources(self) -> None:
         weather = self.weather_file
         path = weather is None or (isinstance(weather, (str, PathLike)) and bool(str(weather)))
         require(path, "weather_file", weather, "a path, or the name of a file that ships with pvlib")
-        require(
-            (self.harvest_cv is None) != (self.weather_file is None),
-            "harvest_cv",
-            self.harvest_cv,
-            f"None where weather_file is given, and a number where it is not (weather_file is {self.weather_file!r})",
-        )
+        for name, kind in (("harvest_source", HarvestSource), ("arrival_source", ArrivalSource)):
+            source = getattr(self, name)
+            require(
+                source is None or isinstance(source, kind),
+                name,
+                source,
+                f"None, or what has all that {kind.__name__} has",
+            )
+        others = {"weather_file": weather, "harvest_source": self.harvest_source}
+        given = [name for name, value in others.items() if value is not None]
+        gamma = f"None where weather_file or harvest_source is given, and a number where neither is (given: {given})"
+        require(len(given) == (self.harvest_cv is None), "harvest_cv", self.harvest_cv, gamma)
         if self.harvest_cv is not None:
             require_real("harvest_cv", self.harvest_cv, 0.0)
-        else:
+        if weather is not None:
             whole = (DAY_S / self.slot_seconds).is_integer()
             require(whole, "slot_seconds", self.slot_seconds, "a divisor of the day (86400 s) where weather is used")
+        if self.harvest_source is not None:
+            require_real("harvest_source.mean_j", self.harvest_source.mean_j, 0.0, above=True)
+        if self.arrival_source is not None:
+            mean, rate = self.arrival_source.mean, self.arrival_rate
+            require(rate == mean, "arrival_rate", rate, f"{mean}, the mean of arrival_source")
 
     @property
     def battery(self) -> Battery:
@@ -155,62 +176,22 @@ class Scenario:
         """One action per model, plus defer where tasks can wait."""
         return len(self.models) + self.can_wait
 
+    @cached_property
+    def costs(self) -> TaskCosts:
+        """What tasks take on each model."""
+        return TaskCosts(self.models, self.difficulties, self.difficulty_noise, self.queries_per_task)
+
     def energy_j(self, difficulty: ArrayLike) -> FloatArray:
         """Joules of a task of this true difficulty on every model, shape `difficulty.shape + (n_models,)`."""
-        return self._look_up(difficulty, self._level_energy_j, self._compute_energy_j)
+        return self.costs.energy_j(difficulty)
 
     def expected_energy_j(self, observed: ArrayLike) -> FloatArray:
         """Mean joules of a task that looks this difficult on every model, shape `observed.shape + (n_models,)`."""
-        return self._look_up(observed, self._level_expected_j, self._compute_expected_j)
+        return self.costs.expected_energy_j(observed)
 
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
         """Seconds of one query of this true difficulty on every model, shape `difficulty.shape + (n_models,)`."""
-        return self._look_up(difficulty, self._level_latency_s, self.models.latency_s)
-
-    def _compute_energy_j(self, difficulty: ArrayLike) -> FloatArray:
-        return self.queries_per_task * self.models.energy_j(difficulty)
-
-    def _compute_expected_j(self, observed: ArrayLike) -> FloatArray:
-        return self.queries_per_task * self.models.expected_energy_j(observed, self.difficulty_noise)
-
-    def _look_up(
-        self, difficulty: ArrayLike, table: FloatArray, compute: Callable[[ArrayLike], FloatArray]
-    ) -> FloatArray:
-        """Values from the table of the scenario's own levels where these are all there is, else computed."""
-        wanted = np.asarray(difficulty, float)
-        at = self._level_index(wanted)
-        if (self._levels.take(at) == wanted).all():
-            return table.take(at, axis=0)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            values = compute(wanted)
-        bad = ~np.isfinite(values).all(axis=-1)
-        if bad.any():
-            require(
-                False, "difficulty", float(wanted[bad].ravel()[0]), "large enough (easy enough) for a finite energy"
-            )
-        return values
-
-    def _level_index(self, wanted: FloatArray) -> IntArray:
-        """The nearest level if they are evenly spaced, as in the paper, without a search; else some level."""
-        low, high, last = self._levels[0], self._levels[-1], len(self._levels) - 1
-        nearest = (wanted - (low - 0.5 * (high - low) / max(last, 1))) * (last / (high - low or 1.0))
-        return np.minimum(np.maximum(nearest, 0), last).astype(np.int64)
-
-    @cached_property
-    def _levels(self) -> FloatArray:
-        return np.unique(self.difficulties)
-
-    @cached_property
-    def _level_energy_j(self) -> FloatArray:
-        return self._compute_energy_j(self._levels)
-
-    @cached_property
-    def _level_expected_j(self) -> FloatArray:
-        return self._compute_expected_j(self._levels)
-
-    @cached_property
-    def _level_latency_s(self) -> FloatArray:
-        return self.models.latency_s(self._levels)
+        return self.costs.latency_s(difficulty)
 
     @cached_property
     def myopic_moments(self) -> tuple[float, float]:
@@ -231,16 +212,23 @@ class Scenario:
         """What draws the harvest.
 
         Raises:
-            ValueError: if the weather file is missing or malformed.
+            InputError: if the weather file is missing or malformed.
             ImportError: if there is one and the extra `solar` is not installed.
         """
         mean_j = self.renewable_ratio * self.mean_demand_j
+        if self.harvest_source is not None:
+            return ScaledHarvest(self.harvest_source, mean_j / self.harvest_source.mean_j)
         if self.weather_file is None:
             return GammaHarvest(mean_j, float(self.harvest_cv or 0.0))
         from energy_route_env.world.solar import photovoltaic_series
 
         series = photovoltaic_series(str(self.weather_file), self.slot_seconds)
         return RecordedHarvest(series * (mean_j / series.mean()), round(DAY_S / self.slot_seconds))
+
+    @property
+    def arrivals(self) -> ArrivalSource:
+        """What draws the arrivals."""
+        return self.arrival_source or PoissonArrivals(self.arrival_rate)
 
     @property
     def drift_j(self) -> float:
@@ -250,12 +238,12 @@ class Scenario:
     @property
     def volatility_j(self) -> float:
         """Standard deviation of a slot's demand minus harvest under the myopic dispatcher: the model's sigma."""
-        return math.sqrt(self.arrival_rate * self.myopic_moments[1] + self.harvest.std_j**2)
+        return math.sqrt(self.arrival_rate * self.myopic_moments[1] + self.harvest.variance_j2)
 
     def draw(self, rng: np.random.Generator) -> Trace:
         """Draw one episode's outside world."""
         harvest = self.harvest.draw(rng, self.horizon_slots)
-        slot = draw_arrivals(rng, self.arrival_rate, self.horizon_slots)
+        slot = self.arrivals.draw(rng, self.horizon_slots)
         observed = draw_difficulties(rng, self._drawn_levels, len(slot))
         deadlines = draw_deadlines(rng, self.deferrable_share, self.deadline_slots, len(slot))
         return Trace(harvest, slot, draw_noise(rng, observed, self.difficulty_noise), observed, deadlines)

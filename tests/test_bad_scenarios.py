@@ -11,6 +11,8 @@ import pytest
 from helpers.refusals import ABOVE_0, AT_LEAST_0, COUNT_FROM_0, COUNT_FROM_1, SHARE, nearest_one, refused
 
 from energy_route_env import SCENARIOS, Scenario, make_scenario
+from energy_route_env.world.arrivals import PoissonArrivals
+from energy_route_env.world.harvest import GammaHarvest
 
 ENV_ID = "EnergyRoute-v0"
 NAN, INF = math.nan, math.inf
@@ -42,9 +44,19 @@ FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
         for value in (-1.0, NAN, -INF, True, "inf", None, [1.0], np.array([1.0, 2.0]))
     ),
     ({"initial_battery_j": 5.0, "capacity_j": 4.0}, "initial_battery_j", "5.0", "at most"),
-    ({"harvest_cv": None}, "harvest_cv", "None", "a number where it is not"),
-    ({"harvest_cv": 0.5, "weather_file": "year.csv"}, "harvest_cv", "0.5", "None where weather_file is given"),
-    ({"scenario": "solar", "weather_file": None}, "harvest_cv", "None", "a number where it is not"),
+    ({"harvest_cv": None}, "harvest_cv", "None", "a number where neither is"),
+    (
+        {"harvest_cv": 0.5, "weather_file": "year.csv"},
+        "harvest_cv",
+        "0.5",
+        "None where weather_file or harvest_source is given",
+    ),
+    ({"scenario": "solar", "weather_file": None}, "harvest_cv", "None", "a number where neither is"),
+    ({"harvest_source": GammaHarvest(1.0, 0.5)}, "harvest_cv", "0.5", "given: ['harvest_source']"),
+    ({"harvest_source": 5.0, "harvest_cv": None}, "harvest_source", "5.0", "all that HarvestSource has"),
+    ({"harvest_source": GammaHarvest(0.0, 0.5), "harvest_cv": None}, "harvest_source.mean_j", "0.0", "above 0.0"),
+    ({"arrival_source": "poisson"}, "arrival_source", "'poisson'", "all that ArrivalSource has"),
+    ({"arrival_source": PoissonArrivals(2.0)}, "arrival_rate", "1.0", "2.0, the mean of arrival_source"),
     ({"scenario": "solar", "slot_seconds": 7.0}, "slot_seconds", "7.0", "a divisor of the day"),
     ({"scenario": "solar", "slot_seconds": 172_800.0}, "slot_seconds", "172800.0", "a divisor of the day"),
     *(
@@ -88,7 +100,7 @@ def test_a_bad_field_is_refused_by_name_value_and_what_is_allowed(
 
 
 def test_every_field_of_a_scenario_is_in_the_table() -> None:
-    assert {field for _, field, _, _ in FIELDS} == set(Scenario.__dataclass_fields__)
+    assert {field.partition(".")[0] for _, field, _, _ in FIELDS} == set(Scenario.__dataclass_fields__)
 
 
 @pytest.mark.parametrize("bad", [{"arrival_rate": NAN}, {"charge_efficiency": 0.0}, {"models": (0.0,)}], ids=repr)

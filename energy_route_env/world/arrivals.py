@@ -2,21 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 
 from energy_route_env.units import FloatArray, IntArray
 
 
-def draw_arrivals(rng: np.random.Generator, rate: float, n_slots: int) -> IntArray:
-    """Arrival slots of a Poisson process, in order: a Poisson total, each task in a slot of its own drawing.
+@runtime_checkable
+class ArrivalSource(Protocol):
+    """Anything that draws when tasks arrive. To add one, write a class with these members."""
+
+    @property
+    def mean(self) -> float:
+        """Mean tasks of a slot."""
+
+    @property
+    def variance(self) -> float:
+        """Variance of a slot's number of tasks."""
+
+    @property
+    def has_independent_slots(self) -> bool:
+        """Whether slots are independent of each other."""
+
+    def draw(self, rng: np.random.Generator, n_slots: int) -> IntArray:
+        """Arrival slot of every task in `n_slots` slots, not decreasing, shape (n_tasks,)."""
+
+
+@dataclass(frozen=True)
+class PoissonArrivals:
+    """A Poisson process.
 
     Args:
-        rng: the generator.
-        rate: mean arrivals per slot.
-        n_slots: slots of the episode.
+        rate: mean tasks per slot.
     """
-    counts = np.bincount(_draw_index(rng, n_slots, rng.poisson(rate * n_slots)), minlength=n_slots)
-    return np.arange(n_slots).repeat(counts)  # sorted, in a fifth of a sort's time
+
+    rate: float
+
+    @property
+    def mean(self) -> float:
+        """Mean tasks of a slot."""
+        return self.rate
+
+    @property
+    def variance(self) -> float:
+        """Variance of a slot's number of tasks."""
+        return self.rate
+
+    @property
+    def has_independent_slots(self) -> bool:
+        """They are."""
+        return True
+
+    def draw(self, rng: np.random.Generator, n_slots: int) -> IntArray:
+        """Arrival slot of every task: a Poisson total, each task in a slot drawn for it, sorted by counting."""
+        counts = np.bincount(_draw_index(rng, n_slots, rng.poisson(self.rate * n_slots)), minlength=n_slots)
+        return np.arange(n_slots).repeat(counts)
 
 
 def draw_difficulties(rng: np.random.Generator, levels: FloatArray, n_tasks: int) -> FloatArray:

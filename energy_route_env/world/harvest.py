@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from energy_route_env.units import FloatArray
 
 
+@runtime_checkable
 class HarvestSource(Protocol):
-    """Anything that draws the harvest of an episode's slots."""
+    """Anything that draws the harvest of an episode's slots. To add one, write a class with these members."""
 
     @property
     def mean_j(self) -> float:
         """Mean harvest of a slot in joules."""
 
     @property
-    def std_j(self) -> float:
-        """Standard deviation of a slot's harvest in joules."""
+    def variance_j2(self) -> float:
+        """Variance of a slot's harvest in joules squared."""
+
+    @property
+    def has_independent_slots(self) -> bool:
+        """Whether slots are independent of each other."""
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
-        """Harvest of `n_slots` consecutive slots in joules."""
+        """Harvest of `n_slots` consecutive slots in joules, shape (n_slots,)."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,14 @@ class GammaHarvest:
     coefficient_of_variation: float
 
     @property
-    def std_j(self) -> float:
-        """Standard deviation of a slot's harvest in joules."""
-        return self.mean_j * self.coefficient_of_variation
+    def variance_j2(self) -> float:
+        """Variance of a slot's harvest in joules squared."""
+        return (self.mean_j * self.coefficient_of_variation) ** 2
+
+    @property
+    def has_independent_slots(self) -> bool:
+        """They are."""
+        return True
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         """Harvest of `n_slots` slots in joules."""
@@ -63,11 +73,43 @@ class RecordedHarvest:
         return float(self.series_j.mean())
 
     @property
-    def std_j(self) -> float:
-        """Standard deviation of a slot's harvest in joules, over the whole record."""
-        return float(self.series_j.std())
+    def variance_j2(self) -> float:
+        """Variance of a slot's harvest in joules squared, over the whole record."""
+        return float(self.series_j.std()) ** 2
+
+    @property
+    def has_independent_slots(self) -> bool:
+        """They follow each other as recorded."""
+        return False
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         """Harvest of `n_slots` slots from a random midnight on, in joules."""
         start = self.slots_per_day * rng.integers(len(self.series_j) // self.slots_per_day)
         return self.series_j.take(np.arange(start, start + n_slots), mode="wrap")
+
+
+@dataclass(frozen=True)
+class ScaledHarvest:
+    """A source's harvest times a factor."""
+
+    source: HarvestSource
+    factor: float
+
+    @property
+    def mean_j(self) -> float:
+        """Mean harvest of a slot in joules."""
+        return self.factor * self.source.mean_j
+
+    @property
+    def variance_j2(self) -> float:
+        """Variance of a slot's harvest in joules squared."""
+        return self.factor**2 * self.source.variance_j2
+
+    @property
+    def has_independent_slots(self) -> bool:
+        """Whether the source's are."""
+        return self.source.has_independent_slots
+
+    def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
+        """Harvest of `n_slots` consecutive slots in joules."""
+        return self.factor * self.source.draw(rng, n_slots)

@@ -1,4 +1,4 @@
-"""One episode of the outside world: a `Trace` as drawn, and the `Tables` that a step looks things up in."""
+"""One episode of the outside world."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy as np
 
 from energy_route_env.checks import require, require_array
 from energy_route_env.units import FloatArray, IntArray
+
+MOST_J = 1e300
+"""Largest energy of an episode in joules: sums of it stay finite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,9 @@ class Trace:
         harvest, slot, horizon = self.harvest_j, self.task_slot, len(self.harvest_j)
         require(horizon > 0, "harvest_j.shape", harvest.shape, "of one slot or more")
         require_array("harvest_j", harvest, np.isfinite(harvest) & (harvest >= 0), "finite and at least 0")
+        with np.errstate(over="ignore"):
+            total_j = float(harvest.sum())
+        require(total_j <= MOST_J, "sum(harvest_j)", total_j, f"at most {MOST_J:g} J in an episode")
         require_array("task_slot", slot, (slot >= 0) & (slot < horizon), f"a slot from 0 to {horizon - 1}")
         later = np.append(True, slot[1:] >= slot[:-1])[: len(slot)]
         require_array("task_slot", slot, later, "at least the slot of the task before it")

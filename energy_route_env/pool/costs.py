@@ -1,0 +1,67 @@
+"""What tasks take on a pool's models, looked up where their difficulties are a scenario's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from energy_route_env.checks import require
+from energy_route_env.pool.base import Pool
+from energy_route_env.units import FloatArray, IntArray
+
+
+class TaskCosts:
+    """Energies and latencies of tasks; those of the known difficulties are computed once.
+
+    Args:
+        pool: the models.
+        difficulties: the known ones.
+        noise: standard deviation of true minus observed difficulty.
+        queries_per_task: a task takes so many times one query's energy.
+    """
+
+    def __init__(self, pool: Pool, difficulties: Sequence[float], noise: float, queries_per_task: float) -> None:
+        """Sort the known difficulties; nothing else is computed before it is asked for."""
+        self._pool, self._noise, self._queries = pool, noise, queries_per_task
+        self._levels = np.unique(difficulties)
+        self._tables: dict[str, FloatArray] = {}
+
+    def energy_j(self, difficulty: ArrayLike) -> FloatArray:
+        """Joules of tasks of these true difficulties on every model, shape `difficulty.shape + (n_models,)`."""
+        return self._look_up("energy_j", difficulty, lambda d: self._queries * self._pool.energy_j(d))
+
+    def expected_energy_j(self, observed: ArrayLike) -> FloatArray:
+        """Mean joules of tasks that look this difficult on every model, shape `observed.shape + (n_models,)`."""
+        expected = self._pool.expected_energy_j
+        return self._look_up("expected_energy_j", observed, lambda d: self._queries * expected(d, self._noise))
+
+    def latency_s(self, difficulty: ArrayLike) -> FloatArray:
+        """Seconds of one query of these true difficulties on every model, shape `difficulty.shape + (n_models,)`."""
+        return self._look_up("latency_s", difficulty, self._pool.latency_s)
+
+    def _look_up(self, name: str, difficulty: ArrayLike, compute: Callable[[ArrayLike], FloatArray]) -> FloatArray:
+        wanted = np.asarray(difficulty, float)
+        at = self._index(wanted)
+        if not (self._levels.take(at) == wanted).all():
+            return _finite(wanted, compute)
+        if name not in self._tables:
+            self._tables[name] = compute(self._levels)
+        return self._tables[name].take(at, axis=0)
+
+    def _index(self, wanted: FloatArray) -> IntArray:
+        """The nearest level if they are evenly spaced, as in the paper, without a search; else some level."""
+        low, high, last = self._levels[0], self._levels[-1], len(self._levels) - 1
+        nearest = (wanted - (low - 0.5 * (high - low) / max(last, 1))) * (last / (high - low or 1.0))
+        return np.minimum(np.maximum(nearest, 0), last).astype(np.int64)
+
+
+def _finite(wanted: FloatArray, compute: Callable[[ArrayLike], FloatArray]) -> FloatArray:
+    """Compute, and refuse a difficulty that takes no finite number of joules or seconds."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        values = compute(wanted)
+    bad = ~np.isfinite(values).all(axis=-1)
+    if bad.any():
+        require(False, "difficulty", float(wanted[bad].ravel()[0]), "large enough (easy enough) for a finite energy")
+    return values
