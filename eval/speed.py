@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import gymnasium as gym
 import numpy as np
@@ -23,7 +27,7 @@ OURS, PEER = "EnergyRoute-v0", "CartPole-v1"
 
 @dataclass(frozen=True)
 class SpeedArgs:
-    """Measure steps per second, single and batched, alternating with CartPole-v1, and the memory of a batch."""
+    """Measure steps per second, single and batched, alternating with CartPole-v1; memory, compiling and importing."""
 
     num_envs: int = 4096
     """Environments in the batch."""
@@ -63,6 +67,11 @@ def main(args: SpeedArgs) -> None:
         table.add_row(name, f"{ours:,.0f}", f"{peer:,.0f}", shown)
     console.print(table)
     console.print(f"Memory that {args.num_envs} environments add: {memory_mb(args.num_envs):.0f} MB at the peak.")
+    with console.status("compiling into an empty cache"), TemporaryDirectory() as cache:
+        compiling, cached = first_use_s(cache), first_use_s(cache)
+    console.print(f"First reset and step of many: {compiling:.1f} s to compile, once; {cached:.2f} s from the cache.")
+    ours, peer = (min(import_s(name) for _ in range(args.rounds)) for name in ("energy_route_env", "gymnasium"))
+    console.print(f"Import: {ours:.2f} s, {ours / peer:.2f} times that of gymnasium. All on one thread.")
 
 
 def single_rate(env_id: str, steps: int) -> float:
@@ -96,6 +105,34 @@ def vector_rate(env_id: str, num_envs: int, steps: int, warm: bool) -> float:
     for step in range(steps):
         envs.step(actions[step % 64])
     return num_envs * steps / (time.perf_counter() - start)
+
+
+FIRST_USE = """
+import time
+import gymnasium as gym
+envs = gym.make_vec("energy_route_env:EnergyRoute-v0", num_envs=2)
+start = time.perf_counter()
+envs.reset(seed=0)
+envs.step(envs.action_space.sample())
+print(time.perf_counter() - start)
+"""
+
+
+def first_use_s(cache: str) -> float:
+    """Seconds that a new process takes for the first reset and step of many, with compiled code in this folder."""
+    return _seconds(FIRST_USE, {"NUMBA_CACHE_DIR": cache})
+
+
+def import_s(package: str) -> float:
+    """Seconds that a new process takes to import a package."""
+    code = f"import time; start = time.perf_counter(); import {package}; print(time.perf_counter() - start)"
+    return _seconds(code, {})
+
+
+def _seconds(code: str, environment: dict[str, str]) -> float:
+    """Run Python code that prints seconds."""
+    command = [sys.executable, "-c", code]
+    return float(subprocess.run(command, env=os.environ | environment, capture_output=True, check=True).stdout)
 
 
 def memory_mb(num_envs: int) -> float:
