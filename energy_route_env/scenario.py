@@ -166,6 +166,11 @@ class Scenario:
         """The battery of these fields."""
         return Battery(self.capacity_j, self.charge_efficiency, self.discharge_efficiency, self.initial_battery_j)
 
+    @cached_property
+    def middle_difficulty(self) -> float:
+        """Halfway between the hardest and the easiest difficulty."""
+        return (min(self.difficulties) + max(self.difficulties)) / 2
+
     @property
     def can_wait(self) -> bool:
         """Whether there are deferrable tasks, and so an action to defer."""

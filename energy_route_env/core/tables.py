@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from energy_route_env.core.state import World
+from energy_route_env.core.state import World, row_of
 from energy_route_env.scenario import Scenario
 from energy_route_env.world.trace import Trace
 
@@ -52,23 +52,23 @@ def with_room(old: World, n_tasks: int, apart: bool) -> World:
     return World(**tables)
 
 
-def write(world: World, row: int, scenario: Scenario, trace: Trace, apart: bool) -> None:
-    """Put a trace into one environment's tables; `apart` says that what is true and what is seen are held apart."""
-    n, tables = trace.n_tasks, World(*(table[row] for table in world))
-    blank = (min(scenario.difficulties) + max(scenario.difficulties)) / 2
-    np.add.accumulate(trace.harvest_j, out=tables.harvested_before_j[1:-1])
-    tables.harvested_before_j[-1] = tables.harvested_before_j[-2]
-    np.add.accumulate(np.bincount(trace.task_slot, minlength=len(tables.arrived)), out=tables.arrived)
-    _write_tasks(tables.task_slot, trace.task_slot, scenario.horizon_slots)
-    _write_tasks(tables.difficulty, trace.difficulty, blank)
-    tables.energy_j[:n] = scenario.energy_j(trace.difficulty)
-    tables.energy_j[n] = 0.0
+def write(world: World, i: int, scenario: Scenario, trace: Trace, apart: bool) -> None:
+    """Put a trace into environment i's tables; `apart` says that what is true and what is seen are held apart."""
+    horizon, n = scenario.horizon_slots, trace.n_tasks
+    before_j = world.harvested_before_j[i]
+    np.add.accumulate(trace.harvest_j, out=before_j[1:-1])
+    before_j[-1] = before_j[-2]
+    np.add.accumulate(np.bincount(trace.task_slot, minlength=horizon + 1), out=world.arrived[i])
+    _write_tasks(world.task_slot[i], trace.task_slot, horizon)
+    _write_tasks(world.difficulty[i], trace.difficulty, scenario.middle_difficulty)
+    world.energy_j[i, :n] = scenario.energy_j(trace.difficulty)
+    world.energy_j[i, n] = 0.0
     if apart:
-        _write_tasks(tables.observed_difficulty, trace.observed_difficulty, blank)
-        tables.expected_energy_j[:n] = scenario.expected_energy_j(trace.observed_difficulty)
-        tables.expected_energy_j[n] = 0.0
+        _write_tasks(world.observed_difficulty[i], trace.observed_difficulty, scenario.middle_difficulty)
+        world.expected_energy_j[i, :n] = scenario.expected_energy_j(trace.observed_difficulty)
+        world.expected_energy_j[i, n] = 0.0
     if scenario.can_wait:
-        _write_waiting(tables, scenario.horizon_slots, trace)
+        _write_waiting(row_of(world, i), horizon, trace)
 
 
 def _write_tasks(table: NDArray[np.generic], values: NDArray[np.generic], blank: float) -> None:
