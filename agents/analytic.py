@@ -1,4 +1,4 @@
-"""Dispatchers whose choice depends on the task's difficulty alone, so that each has an exact slot law."""
+"""Dispatchers whose choice depends on the task alone, so that each has an exact slot distribution."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require, require_real, require_whole
-from energy_route_env.pool.scaling_laws import noise_grid
-from energy_route_env.theory import SlotLaw, gather_energies
+from energy_route_env.theory.slot import SlotDistribution, Tasks, why_no_theory, with_errors
 from energy_route_env.units import FloatArray
 
 
@@ -24,60 +23,59 @@ class BatteryBlind(Dispatcher):
         self.n_models = len(scenario.models)
 
     @abstractmethod
-    def probabilities(self, observed: FloatArray, difficulty: FloatArray | None) -> FloatArray:
-        """Probability of each model, shape (n, n_models).
-
-        Args:
-            observed: observed difficulties, shape (n,).
-            difficulty: true difficulties, shape (n,); None unless the dispatcher is privileged.
-        """
+    def probabilities(self, tasks: Tasks) -> FloatArray:
+        """Probability of each model for each task, shape (n, n_models)."""
 
 
 class Deterministic(BatteryBlind):
     """A battery-blind dispatcher without chance."""
 
     @abstractmethod
-    def choose(self, observed: FloatArray, difficulty: FloatArray | None) -> Actions:
-        """The model of each task, shape (n,); arguments as of `probabilities`."""
+    def choose(self, tasks: Tasks) -> Actions:
+        """The model of each task, shape (n,)."""
 
     def act(self, decision: Decision) -> Actions:
         """The chosen models."""
-        return self.choose(decision.observed_difficulty, decision.difficulty)
+        return self.choose(_tasks_at_hand(decision))
 
-    def probabilities(self, observed: FloatArray, difficulty: FloatArray | None) -> FloatArray:
+    def probabilities(self, tasks: Tasks) -> FloatArray:
         """1 for the chosen model, 0 for the others."""
-        return np.eye(self.n_models)[self.choose(observed, difficulty)]
+        return np.eye(self.n_models)[self.choose(tasks)]
+
+
+def _tasks_at_hand(decision: Decision) -> Tasks:
+    return Tasks(decision.observed_difficulty, decision.expected_energy_j, decision.difficulty, decision.energy_j)
 
 
 class Oracle(Deterministic):
-    """The cheapest model for the true difficulty (the paper's zero-error routing)."""
+    """The model of lowest energy (the paper's zero-error routing)."""
 
     privileged: ClassVar[bool] = True
 
-    def choose(self, observed: FloatArray, difficulty: FloatArray | None) -> Actions:
+    def choose(self, tasks: Tasks) -> Actions:
         """The model of lowest energy."""
-        if difficulty is None:
-            raise ValueError("difficulty is None, but it must be given: the oracle is privileged.")
-        return self.scenario.energy_j(difficulty).argmin(axis=-1)
+        if tasks.energy_j is None:
+            raise ValueError("energy_j is None, but it must be given: the oracle is privileged.")
+        return tasks.energy_j.argmin(axis=-1)
 
 
 class Myopic(Deterministic):
-    """The lowest expected energy over the noise's law: of all battery-blind dispatchers without privilege the best.
+    """The model of lowest expected energy: the best unprivileged battery-blind dispatcher.
 
-    Not of all: where models of about the same mean differ in variance, `VarianceAware` draws less.
+    Where models of about the same mean differ in variance, `VarianceAware` takes less from the grid.
     """
 
-    def choose(self, observed: FloatArray, difficulty: FloatArray | None) -> Actions:
+    def choose(self, tasks: Tasks) -> Actions:
         """The model of lowest expected energy."""
-        return self.scenario.expected_energy_j(observed).argmin(axis=-1)
+        return tasks.expected_energy_j.argmin(axis=-1)
 
 
 class ScalingLaw(Deterministic):
     """The plug-in rule: cheapest by the closed-form energy at the observed difficulty, as if it were exact."""
 
-    def choose(self, observed: FloatArray, difficulty: FloatArray | None) -> Actions:
+    def choose(self, tasks: Tasks) -> Actions:
         """The model of lowest energy at the observed difficulty."""
-        return self.scenario.energy_j(observed).argmin(axis=-1)
+        return self.scenario.energy_j(tasks.observed_difficulty).argmin(axis=-1)
 
 
 class FixedModel(Deterministic):
@@ -94,9 +92,9 @@ class FixedModel(Deterministic):
         require(model < self.n_models, "model", model, f"at most {self.n_models - 1}, the pool's last")
         self.model = model
 
-    def choose(self, observed: FloatArray, difficulty: FloatArray | None) -> Actions:
+    def choose(self, tasks: Tasks) -> Actions:
         """The fixed model."""
-        return np.full(len(observed), self.model)
+        return np.full(len(tasks.observed_difficulty), self.model)
 
 
 class Stochastic(BatteryBlind):
@@ -113,7 +111,7 @@ class Stochastic(BatteryBlind):
 
     def act(self, decision: Decision) -> Actions:
         """Draw from `probabilities`."""
-        cumulated = self.probabilities(decision.observed_difficulty, decision.difficulty).cumsum(axis=1)
+        cumulated = self.probabilities(_tasks_at_hand(decision)).cumsum(axis=1)
         draw = self._rng.random(decision.n)[:, None] * cumulated[:, -1:]
         return (draw >= cumulated).sum(axis=1)
 
@@ -121,9 +119,9 @@ class Stochastic(BatteryBlind):
 class RandomModel(Stochastic):
     """Any model, each equally likely."""
 
-    def probabilities(self, observed: FloatArray, difficulty: FloatArray | None) -> FloatArray:
+    def probabilities(self, tasks: Tasks) -> FloatArray:
         """1 / n_models."""
-        return np.full((len(observed), self.n_models), 1 / self.n_models)
+        return np.full((len(tasks.observed_difficulty), self.n_models), 1 / self.n_models)
 
 
 class ErrorProne(Stochastic):
@@ -149,41 +147,26 @@ class ErrorProne(Stochastic):
         """Whether the base is shown the true difficulty."""
         return self.base.privileged
 
-    def probabilities(self, observed: FloatArray, difficulty: FloatArray | None) -> FloatArray:
+    def probabilities(self, tasks: Tasks) -> FloatArray:
         """1 - rate for the base's choice, the rest shared equally."""
-        right = self.base.probabilities(observed, difficulty)
-        return right * (1 - self.rate) + (1 - right) * (self.rate / max(self.n_models - 1, 1))
+        return with_errors(self.base.probabilities(tasks), self.rate)
 
 
-def slot_law(dispatcher: BatteryBlind) -> SlotLaw:
-    """The exact law of one slot's demand minus harvest under a battery-blind dispatcher.
-
-    Noise is integrated over 241 nodes for each level; the energies are then gathered in bins of equal mean and
-    variance, which changes expectations by less than 1e-5.
+def slot_distribution(dispatcher: BatteryBlind) -> SlotDistribution:
+    """The distribution of one slot's demand minus harvest under a battery-blind dispatcher.
 
     Raises:
-        ValueError: if the scenario's harvest is not independent from slot to slot, or its tasks can wait.
+        InputError: if the scenario's harvest is not independent from slot to slot, or its tasks can wait.
     """
-    scenario = dispatcher.scenario
-    weather = scenario.weather_file
-    require(weather is None, "weather_file", weather, "None: only Gamma harvests are independent from slot to slot")
-    waits = "0: a backlog's slots depend on each other"
-    require(not scenario.can_wait, "deadline_slots", scenario.deadline_slots, waits)
-    observed, difficulty, weights = _difficulty_law(scenario)
-    share = dispatcher.probabilities(observed, difficulty if dispatcher.privileged else None)
-    energies, weights = scenario.energy_j(difficulty).ravel(), (weights[:, None] * share).ravel()
-    energies, weights = gather_energies(energies[weights > 0], weights[weights > 0])
-    return SlotLaw(scenario.arrival_rate, energies, weights, scenario.harvest.mean_j, float(scenario.harvest_cv or 0.0))
+    return SlotDistribution.of(dispatcher.scenario, dispatcher.probabilities, privileged=dispatcher.privileged)
 
 
-def _difficulty_law(scenario: Scenario) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Observed and true difficulty at the nodes of their joint law, and the nodes' probabilities."""
-    noise = scenario.difficulty_noise
-    z, probabilities = noise_grid(noise)
-    levels = np.asarray(scenario.difficulties)
-    observed = np.repeat(levels, len(z))
-    return (
-        observed,
-        observed + noise * np.tile(z, len(levels)),
-        np.tile(probabilities, len(levels)) / len(levels),
-    )
+slot_law = slot_distribution
+"""The former name."""
+
+
+def slot_for_theory(scenario: Scenario, dispatcher: Dispatcher) -> SlotDistribution | None:
+    """The slot distribution if theory predicts this dispatcher's E[D_T] in this scenario; None if it does not."""
+    if not isinstance(dispatcher, BatteryBlind) or why_no_theory(scenario) is not None:
+        return None
+    return slot_distribution(dispatcher)

@@ -21,7 +21,9 @@ from energy_route_env.checks import (
 )
 from energy_route_env.core.state import Battery
 from energy_route_env.pool.costs import TaskCosts
+from energy_route_env.pool.noise_grid import require_noise
 from energy_route_env.pool.scaling_laws import ModelPool
+from energy_route_env.theory.slot import myopic_moments, myopic_volatility
 from energy_route_env.units import FloatArray, IntArray
 from energy_route_env.world.arrivals import (
     ArrivalSource,
@@ -36,8 +38,6 @@ from energy_route_env.world.trace import MOST_J, Trace
 PAPER_DIFFICULTIES = tuple(np.linspace(1.7, 1.9, 10).tolist())
 PAPER_POOL = ModelPool()
 DAY_S = 86_400.0
-MOST_NOISE = 0.5
-"""Largest difficulty noise: expected energies are exact to 1e-9 up to here, and their integrals grow wild beyond."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class Scenario:
     difficulties: tuple[float, ...] = PAPER_DIFFICULTIES
     """Equally likely observed difficulties, in units of pretraining loss; smaller is harder."""
     difficulty_noise: float = 0.0
-    """s: true difficulty = observed + Normal(0, s^2)."""
+    """s: true difficulty = observed + Normal(0, s^2); at most 1.5 / skill_slope, 0.3 for the published laws."""
     arrival_rate: float = 1.0
     """lambda: mean tasks per slot, Poisson."""
     queries_per_task: float = 1.0
@@ -100,7 +100,8 @@ class Scenario:
             require(isinstance(getattr(self, name), str), name, getattr(self, name), "a string")
         for name in ("arrival_rate", "renewable_ratio"):
             require_real(name, getattr(self, name), 0.0)
-        require_real("difficulty_noise", self.difficulty_noise, 0.0, MOST_NOISE)
+        require_real("difficulty_noise", self.difficulty_noise, 0.0)
+        require_noise(self.difficulty_noise, self.models.laws.skill_slope)
         for name in ("queries_per_task", "slot_seconds"):
             require_real(name, getattr(self, name), 0.0, above=True)
         require_real("deferrable_share", self.deferrable_share, 0.0, 1.0)
@@ -201,11 +202,7 @@ class Scenario:
     @cached_property
     def myopic_moments(self) -> tuple[float, float]:
         """E e and E e^2 of a task's energy on its model of lowest expected energy, in J and J^2."""
-        observed = np.asarray(self.difficulties)
-        energies, weights = self.models.possible_energy_j(observed, self.difficulty_noise)
-        best = self.expected_energy_j(observed).argmin(axis=-1)
-        chosen = self.queries_per_task * energies[np.arange(len(observed)), best]
-        return float((chosen @ weights).mean()), float((chosen**2 @ weights).mean())
+        return myopic_moments(self)
 
     @property
     def mean_demand_j(self) -> float:
@@ -243,7 +240,7 @@ class Scenario:
     @property
     def volatility_j(self) -> float:
         """Standard deviation of a slot's demand minus harvest under the myopic dispatcher: the model's sigma."""
-        return math.sqrt(self.arrival_rate * self.myopic_moments[1] + self.harvest.variance_j2)
+        return myopic_volatility(self)
 
     def draw(self, rng: np.random.Generator) -> Trace:
         """Draw one episode's outside world."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from agents import Dispatcher, make_dispatcher
+from agents import Dispatcher, make_dispatcher, slot_for_theory
 from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import require, require_whole
 from energy_route_env.theory import (
@@ -25,7 +25,6 @@ from energy_route_env.units import IntArray
 from eval.records import ResultFolder, run_record
 from eval.regime_fit import FIRST_SLOT, checkpoints, draw_curves, fit_regime, log_slope, name_regime
 from eval.rollout import simulate
-from eval.summary import law_of
 from eval.terminal import plain_table
 
 
@@ -79,7 +78,7 @@ def main(args: RegimesArgs) -> None:
     runs = [(number, *cell, repetition) for number, cell in enumerate(cells) for repetition in range(args.repetitions)]
     slope_from, tables, fits = args.slope_from or args.horizon / 10, [], []
     known = {
-        (s.renewable_ratio, name): law_columns(law_of(s, dispatcher), checkpoints(args.horizon), slope_from)
+        (s.renewable_ratio, name): law_columns(slot_for_theory(s, dispatcher), checkpoints(args.horizon), slope_from)
         for s, name, dispatcher in cells
     }
     for run in track(runs, "measuring and fitting", console=console):
@@ -97,7 +96,7 @@ def measure(
     args: RegimesArgs, number: int, scenario: Scenario, name: str, dispatcher: Dispatcher, repetition: int
 ) -> pd.DataFrame:
     """One curve's tidy table, one row for each episode and slot; simulated dispatchers meet common traces."""
-    slots, law = checkpoints(args.horizon), law_of(scenario, dispatcher)
+    slots, law = checkpoints(args.horizon), slot_for_theory(scenario, dispatcher)
     if law is not None:
         rng = np.random.default_rng([args.seed, repetition, number])
         drawn = draw_curves(law, slots, args.episodes, rng)

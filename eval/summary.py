@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from agents import Dispatcher, slot_law
-from agents.analytic import BatteryBlind
+from agents import Dispatcher, slot_for_theory
 from agents.policies import shipped_policies
 from energy_route_env import Scenario
 from energy_route_env.theory import SlotLaw, exact_expected_auxiliary_energy, expected_auxiliary_energy
@@ -29,15 +28,6 @@ def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[s
     return list(dict.fromkeys((REFERENCE, *names)))
 
 
-def law_of(scenario: Scenario, dispatcher: Dispatcher) -> SlotLaw | None:
-    """The dispatcher's slot law if theory applies: battery-blind, independent slots, unlimited lossless battery."""
-    battery = scenario.battery
-    ideal = battery == type(battery)()
-    if not (isinstance(dispatcher, BatteryBlind) and ideal and scenario.weather_file is None and not scenario.can_wait):
-        return None
-    return slot_law(dispatcher)
-
-
 def summarise(episodes: pd.DataFrame, cells: dict[tuple[str, float, str], tuple[Scenario, Dispatcher]]) -> pd.DataFrame:
     """One row for each scenario, ratio and dispatcher; joules, and differences paired with the reference."""
     rows = []
@@ -46,7 +36,7 @@ def summarise(episodes: pd.DataFrame, cells: dict[tuple[str, float, str], tuple[
         reference = by_dispatcher[REFERENCE]["auxiliary_j"].to_numpy()
         for dispatcher, table in by_dispatcher.items():
             place = (str(name), float(ratio), str(dispatcher))
-            law = law_of(*cells[place])
+            law = slot_for_theory(*cells[place])
             horizon = cells[place][0].horizon_slots
             rows.append(_summary_row(place, horizon, table, reference, law))
     return pd.DataFrame(rows)

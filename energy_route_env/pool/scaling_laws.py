@@ -8,14 +8,13 @@ units. A difficulty is measured in units of pretraining loss: **a smaller one is
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from energy_route_env.checks import require, require_real, require_sequence
+from energy_route_env.pool.noise_grid import gauss_rule
 from energy_route_env.units import FloatArray
 
 BudgetMethod = Literal["normal", "exact"]
@@ -73,6 +72,8 @@ class ScalingLaws:
 
 
 PUBLISHED = ScalingLaws()
+NORMAL_QUANTILE_OF_0_9 = 1.2815515655446004
+"""`scipy.special.ndtri(0.9)` to the last bit."""
 
 
 def pretraining_loss(n_params: ArrayLike, laws: ScalingLaws = PUBLISHED) -> FloatArray:
@@ -107,14 +108,24 @@ def attempt_budget(success: ArrayLike, method: BudgetMethod = "normal", laws: Sc
 
 def _normal_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
     """K = [(z sqrt(1-p) + sqrt(z^2 (1-p) + 4m)) / 2]^2 / p."""
-    z = special.ndtri(1 - laws.failure_probability)
-    failure = 1 - p
+    z, failure = _normal_quantile(1 - laws.failure_probability), 1 - p
     root = z * np.sqrt(failure) + np.sqrt(z * z * failure + 4 * laws.skills)
     return np.asarray(root * root / (4 * p))
 
 
+def _normal_quantile(probability: float) -> float:
+    """Phi^-1. The published 0.9 does without scipy, so that `import energy_route_env` and its scenarios stay light."""
+    if probability == 0.9:
+        return NORMAL_QUANTILE_OF_0_9
+    from scipy import special
+
+    return float(special.ndtri(probability))
+
+
 def _exact_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
     """The quantile of m plus a negative binomial: bisect P(Binomial(K, p) >= m) = I_p(m, K - m + 1) over whole K."""
+    from scipy import special
+
     wanted = 1 - laws.failure_probability
     low = np.broadcast_to(np.ceil(laws.skills) - 1, p.shape).copy()
     high = np.ceil(2 * _normal_budget(p, laws)) + 2
@@ -160,27 +171,6 @@ def inference_latency(
     tokens = token_budget(params, difficulty, method, laws)
     reading = params * tokens / (laws.params_per_second * laws.batch_size)
     return np.asarray(reading + _flops(params, tokens, laws) / laws.flops_per_second)
-
-
-NOISE_NODES = 32
-"""Nodes of the Gauss-Hermite rule for expectations over difficulty noise; 24 already agree to 1e-9."""
-
-
-@lru_cache(maxsize=4)
-def _normal_rule(n_nodes: int) -> tuple[FloatArray, FloatArray]:
-    """Nodes and weights with sum(w f(z)) = E f(Z), Z standard normal, exact for polynomials of degree 2 n - 1."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
-    return nodes, weights / weights.sum()
-
-
-def noise_grid(noise: float) -> tuple[FloatArray, FloatArray]:
-    """Standard normal z on an even grid and their probabilities, for the whole law of an energy; z = 0 without noise.
-
-    Where models are chosen by the true difficulty the integrand has kinks, which a Gauss rule does not see.
-    """
-    z = np.linspace(-6, 6, 241) if noise > 0 else np.zeros(1)
-    density = np.exp(-z * z / 2)
-    return z, density / density.sum()
 
 
 @dataclass(frozen=True)
@@ -231,7 +221,7 @@ class ModelPool:
         Returns:
             Joules of shape `observed.shape + (n_models, n_nodes)` and weights of shape (n_nodes,).
         """
-        nodes, weights = _normal_rule(NOISE_NODES if noise > 0 else 1)
+        nodes, weights = gauss_rule(noise)
         energies = self.energy_j(np.asarray(observed, float)[..., None] + noise * nodes)
         return np.moveaxis(energies, -1, -2), weights
 

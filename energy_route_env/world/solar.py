@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from energy_route_env.units import FloatArray
 
@@ -37,6 +36,8 @@ def photovoltaic_series(weather_file: str, slot_seconds: float) -> FloatArray:
         ValueError: if the file is missing, is not of these formats, or gives no sunshine.
         ImportError: if pvlib is not installed.
     """
+    from scipy.interpolate import PchipInterpolator
+
     hourly_w = _hourly_power(str(_find(weather_file)))
     edges = np.arange(HOURS_PER_YEAR + 1)
     energy = PchipInterpolator(edges, np.append(0.0, hourly_w.cumsum() * 3600))

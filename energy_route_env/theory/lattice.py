@@ -1,6 +1,6 @@
-"""The law of D_T, and of a finite battery's content, followed on a lattice of energies.
+"""The distribution of D_T, and of a finite battery's content, followed on a lattice of energies.
 
-D_T has the law of W_T in Lindley's recursion W_{t+1} = max(0, W_t + X), X one slot's demand minus harvest, because
+D_T is distributed as W_T in Lindley's recursion W_{t+1} = max(0, W_t + X), X one slot's demand minus harvest, because
 reversing time turns a running maximum into it (Asmussen, Applied Probability and Queues, 2003, ch. III.6).
 """
 
@@ -13,36 +13,36 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import fft
 
-from energy_route_env.theory import (
-    SlotLaw,
+from energy_route_env.checks import InputError
+from energy_route_env.theory.brownian import (
     auxiliary_energy_cdf,
     auxiliary_energy_quantile,
     auxiliary_energy_std,
-    exact_expected_auxiliary_energy,
     expected_auxiliary_energy,
 )
+from energy_route_env.theory.slot import SlotDistribution
+from energy_route_env.theory.spitzer import exact_expected_auxiliary_energy
 from energy_route_env.units import FloatArray
 
 Method = Literal["exact", "lattice", "Brownian"]
 CELLS = 16
 """Lattice cells to the smaller of the standard deviations of a slot's demand and of its demand minus harvest."""
 MOST_WORK = 2e8
-"""Slots times lattice cells, a few seconds; beyond, the law of D_T is the Brownian one."""
+"""Slots times lattice cells, a few seconds; beyond, the Brownian distribution is taken."""
 SETTLED = 2**13
 """Slots: where the Brownian formula's excess over E[D_T] is taken, for longer horizons too."""
 TAIL = 28.0
 """Minus the logarithm of the probability that is left beyond the lattice's end."""
 
 
-class LatticeTooLongError(ValueError):
+class LatticeTooLongError(InputError):
     """A horizon for which the lattice would take minutes."""
 
 
 @dataclass(frozen=True, eq=False)
-class AuxiliaryLaw:
-    """The law of D_T."""
+class AuxiliaryDistribution:
+    """The distribution of D_T."""
 
     x_j: FloatArray
     """Rising energies."""
@@ -64,115 +64,121 @@ class AuxiliaryLaw:
         return float(np.interp(level, self.cdf, self.x_j))
 
 
-def auxiliary_law(law: SlotLaw, horizon_slots: int) -> AuxiliaryLaw:
-    """The law of D_T: by the lattice, or the Brownian one, shifted to the exact mean, where that takes too long."""
-    demand = law.drift + law.harvest_mean_j
-    if law.volatility == 0 or demand == 0:
-        certain = max(law.drift, 0.0) * horizon_slots
-        return AuxiliaryLaw(np.array([certain]), np.ones(1), certain, 0.0, "exact")
-    step = _step_j(law, horizon_slots, CELLS)
-    cap, below, above = _cells(law, horizon_slots, 1, step), _cells(law, 1, -1, step), _cells(law, 1, 1, step)
-    slots = min(horizon_slots, _settling_slots(law))
+def auxiliary_distribution(slot: SlotDistribution, horizon_slots: int) -> AuxiliaryDistribution:
+    """The distribution of D_T by the lattice; where that takes too long the Brownian one, shifted to the exact mean."""
+    demand = slot.demand_mean_j
+    if slot.volatility == 0 or demand == 0:
+        certain = max(slot.drift, 0.0) * horizon_slots
+        return AuxiliaryDistribution(np.array([certain]), np.ones(1), certain, 0.0, "exact")
+    step = _step_j(slot, horizon_slots, CELLS)
+    cap, below, above = _cells(slot, horizon_slots, 1, step), _cells(slot, 1, -1, step), _cells(slot, 1, 1, step)
+    slots = min(horizon_slots, _settling_slots(slot))
     if slots * (cap + min(below, cap) + above) > MOST_WORK or below + above > MOST_WORK / 10:
-        return _brownian_law(law, horizon_slots)
-    slot = _slot_masses(law, step, below, above)
-    bend = _bend(slot)
-    *_, (masses, _) = _reflected(*_clipped(slot, -below, -cap - 1, above), cap, horizon_slots, bend)
+        return _brownian(slot, horizon_slots)
+    change = _slot_masses(slot, step, below, above)
+    bend = _bend(change)
+    *_, (masses, _) = _reflected(*_clipped(change, -below, -cap - 1, above), cap, horizon_slots, bend)
     x = step * np.arange(cap + 1)
     mean = float(masses @ x)
     # Cell k stands for (k - 1/2, k + 1/2]: half of cell 0, less what the bend has taken, lies above 0.
     cdf = np.append(masses[0] - (1 / 2 - bend) * masses[2], np.cumsum(masses))
     monotone = np.maximum.accumulate(np.clip(cdf, 0.0, 1.0))
     std = math.sqrt(max(float(masses @ (x - mean) ** 2), 0.0))
-    return AuxiliaryLaw(np.append(0.0, x + step / 2), monotone, mean, std, "lattice")
+    return AuxiliaryDistribution(np.append(0.0, x + step / 2), monotone, mean, std, "lattice")
 
 
-def _brownian_law(law: SlotLaw, horizon_slots: int) -> AuxiliaryLaw:
-    """The Brownian law less what it is too large by on average, which hardly changes beyond `SETTLED` slots."""
-    at = (law.drift, law.volatility, horizon_slots)
+def _brownian(slot: SlotDistribution, horizon_slots: int) -> AuxiliaryDistribution:
+    """The Brownian distribution less its excess over the exact mean, which hardly changes beyond `SETTLED` slots."""
+    at = (slot.drift, slot.volatility, horizon_slots)
     early = min(horizon_slots, SETTLED)
-    exact = exact_expected_auxiliary_energy(law, early)
-    excess = float(expected_auxiliary_energy(law.drift, law.volatility, early) - exact)
+    exact = exact_expected_auxiliary_energy(slot, early)
+    excess = float(expected_auxiliary_energy(slot.drift, slot.volatility, early) - exact)
     mean, std = float(expected_auxiliary_energy(*at)) - excess, float(auxiliary_energy_std(*at))
     x = np.linspace(0.0, float(auxiliary_energy_quantile(1 - 1e-12, *at)), 20_001)
-    return AuxiliaryLaw(np.maximum(x - excess, 0.0), auxiliary_energy_cdf(x, *at), mean, std, "Brownian")
+    return AuxiliaryDistribution(np.maximum(x - excess, 0.0), auxiliary_energy_cdf(x, *at), mean, std, "Brownian")
 
 
-def _step_j(law: SlotLaw, horizon_slots: int, cells: int) -> float:
+def _step_j(slot: SlotDistribution, horizon_slots: int, cells: int) -> float:
     """The lattice's step in joules; finer at short horizons, which have no time to average it out."""
-    demand = law.drift + law.harvest_mean_j
-    square = law.arrival_rate * float(law.energies_j**2 @ law.probabilities) + demand**2
-    return min(law.volatility, math.sqrt(square)) / (cells * max(1, 4 // math.isqrt(horizon_slots)))
+    demand = slot.demand_mean_j
+    square = slot.arrival_rate * float(slot.energies_j**2 @ slot.probabilities) + demand**2
+    return min(slot.volatility, math.sqrt(square)) / (cells * max(1, 4 // math.isqrt(horizon_slots)))
 
 
-def _cells(law: SlotLaw, slots: int, sign: int, step: float) -> int:
+def _cells(slot: SlotDistribution, slots: int, sign: int, step: float) -> int:
     """Cells that sign S_n stays within for all n <= slots but with probability e^-TAIL, and room for the filter.
 
     Doob's inequality for exp(theta S_n - n K(theta)): P(max S_n > x) <= exp(slots K(theta)^+ - theta x), theta > 0.
     """
-    theta, log_moment = _log_moments(law, sign)
+    theta, log_moment = _log_moments(slot, sign)
     with np.errstate(over="ignore"):
         reach = np.nanmin((slots * np.maximum(log_moment, 0.0) + TAIL) / theta)
     return math.ceil(min(reach / step, 1e12)) + 32
 
 
-def _log_moments(law: SlotLaw, sign: int) -> tuple[FloatArray, FloatArray]:
+def _log_moments(slot: SlotDistribution, sign: int) -> tuple[FloatArray, FloatArray]:
     """Some theta > 0, and K(sign theta) there; infinite or nan where it overflows."""
-    theta = np.geomspace(1e-4, 1e3, 400) / law.volatility
-    scale = law.harvest_mean_j * law.harvest_cv**2
+    theta = np.geomspace(1e-4, 1e3, 400) / slot.volatility
+    scale = slot.harvest_mean_j * slot.harvest_cv**2
     if sign < 0 and scale > 0:
         theta = np.minimum(theta, 0.999 / scale)
     with np.errstate(over="ignore", invalid="ignore"):
-        return theta, law.log_moment((sign * theta).astype(complex)).real
+        return theta, slot.log_moment((sign * theta).astype(complex)).real
 
 
-def _settling_slots(law: SlotLaw) -> float:
-    """Slots after which a surplus has forgotten its start: its law nears the limit like exp(t min K)."""
-    least = float(np.nanmin(_log_moments(law, 1)[1]))
+def _settling_slots(slot: SlotDistribution) -> float:
+    """Slots after which a surplus has forgotten its start: it nears its limit like exp(t min K)."""
+    least = float(np.nanmin(_log_moments(slot, 1)[1]))
     return -TAIL / least if least < 0 else math.inf
 
 
-def _slot_masses(law: SlotLaw, step: float, below: int, above: int) -> FloatArray:
-    """The law of X on the lattice, from -below to above, by its characteristic function.
+def _slot_masses(slot: SlotDistribution, step: float, below: int, above: int) -> FloatArray:
+    """Probabilities of X on the lattice, from -below to above, by its characteristic function.
 
     The filter keeps the first three moments and takes the ringing of atoms between the lattice's points.
     """
+    from scipy import fft
+
     size = int(fft.next_fast_len(below + above + 1, real=True))
     angle = 2 * np.pi * fft.rfftfreq(size)
-    spectrum = law.characteristic_function(angle / step).conj() * np.exp(-14 * (angle / np.pi) ** 4)
+    spectrum = slot.characteristic_function(angle / step).conj() * np.exp(-14 * (angle / np.pi) ** 4)
     return np.roll(fft.irfft(spectrum, size), below)[: below + above + 1]
 
 
 def _clipped(change: FloatArray, lowest: int, low: int, high: int) -> tuple[FloatArray, int]:
-    """The law of a change that begins at `lowest`, limited to [low, high], and where it begins then."""
+    """The probabilities of a change from `lowest` on, limited to [low, high], and where they begin then."""
     at = np.clip(np.arange(len(change)) + lowest, low, high)
     return np.asarray(np.bincount(at - at[0], change), float), int(at[0])
 
 
-def _bend(slot: FloatArray) -> float:
+def _bend(change: FloatArray) -> float:
     """The share of a cell's mass that the bend of max(0, .) takes one cell up, where its content leaves at 0.
 
-    Sums over cells are integrals but for a twelfth, by Euler and Maclaurin's formula, if the slot's law is smooth. Next
-    to atoms, whose spectra fall slowly, there is no such rule.
+    Sums over cells are integrals but for a twelfth, by Euler and Maclaurin's formula, if the slot's distribution is
+    smooth. Next to atoms, whose spectra fall slowly, there is no such rule.
     """
-    spectrum = np.abs(fft.rfft(slot))
+    from scipy import fft
+
+    spectrum = np.abs(fft.rfft(change))
     return 1 / 12 if spectrum[len(spectrum) // 2 :].max() < 0.01 else 0.0
 
 
 def _reflected(
     change: FloatArray, lowest: int, cap: int, slots: int, bend: float
 ) -> Iterator[tuple[FloatArray, float]]:
-    """A content that starts at 0, changes and is kept in [0, cap]: its law after each slot and the mean shortfall.
+    """Follow a content that starts at 0 and is kept in [0, cap]: probabilities after each slot, mean shortfall.
 
-    Ends early once the law stands still.
+    Ends early once the probabilities stand still.
 
     Args:
-        change: the law of a slot's change in cells, from `lowest` (0 or less) on.
+        change: probabilities of a slot's change in cells, from `lowest` (0 or less) on.
         lowest: where it begins.
         cap: the most that the content can be.
         slots: how many slots to follow.
         bend: the correction at 0, see `_bend`.
     """
+    from scipy import fft
+
     full, first = cap + len(change), -lowest
     size = int(fft.next_fast_len(full, real=True))
     spectrum = fft.rfft(change, size)
@@ -193,38 +199,38 @@ def _reflected(
 
 
 def least_capacity(
-    law: SlotLaw, slots: int, extra_share: float, charge: float, discharge: float
+    slot: SlotDistribution, slots: int, extra_share: float, charge: float, discharge: float
 ) -> tuple[float, Method]:
     """The capacity in joules with which E[D_T] is `extra_share` above that of an unlimited battery, and the method.
 
     Raises:
         LatticeTooLongError: if the lattice would take minutes.
     """
-    if law.volatility == 0 or law.drift + law.harvest_mean_j == 0:
+    if slot.volatility == 0 or slot.demand_mean_j == 0:
         return 0.0, "exact"
-    step = _step_j(law, slots, CELLS // 2)
-    most = _largest_useful(law, slots, step, charge * discharge, discharge)
-    below, above = _cells(law, 1, -1, step), _cells(law, 1, 1, step)
+    step = _step_j(slot, slots, CELLS // 2)
+    most = _largest_useful(slot, slots, step, charge * discharge, discharge)
+    below, above = _cells(slot, 1, -1, step), _cells(slot, 1, 1, step)
     if slots * 4 * most > MOST_WORK or below + above > MOST_WORK / 10:
         sentence = f"horizon_slots is {slots}, but it must be short enough for the lattice"
-        raise LatticeTooLongError(f"{sentence}, about {int(MOST_WORK / (4 * most))} slots at most with this slot law.")
-    slot = _slot_masses(law, step, below, above)
-    change, lowest = _battery_change(slot, -below, charge, discharge)
-    cost = lru_cache(None)(lambda cap: _shortfall(*_clipped(change, lowest, lowest, cap), cap, slots, _bend(slot)))
+        raise LatticeTooLongError(f"{sentence}, about {int(MOST_WORK / (4 * most))} slots at most with this slot slot.")
+    change = _slot_masses(slot, step, below, above)
+    bend, (content, lowest) = _bend(change), _battery_change(change, -below, charge, discharge)
+    cost = lru_cache(None)(lambda cap: _shortfall(*_clipped(content, lowest, lowest, cap), cap, slots, bend))
     return step * _least_cells(cost, (1 + extra_share) * cost(most), most), "lattice"
 
 
-def _largest_useful(law: SlotLaw, slots: int, step: float, round_trip: float, discharge: float) -> int:
+def _largest_useful(slot: SlotDistribution, slots: int, step: float, round_trip: float, discharge: float) -> int:
     """Cells beyond which more capacity is of no use: what can ever be stored, or ever be missing from the store.
 
     Losses lower the one; the other is at most 1 / eta_d times that of a lossless system with eta_c eta_d the harvest.
     """
-    lossy = replace(law, harvest_mean_j=law.harvest_mean_j * round_trip)
-    return min(_cells(law, slots, -1, step), math.ceil(_cells(lossy, slots, 1, step) / discharge))
+    lossy = replace(slot, harvest_mean_j=slot.harvest_mean_j * round_trip)
+    return min(_cells(slot, slots, -1, step), math.ceil(_cells(lossy, slots, 1, step) / discharge))
 
 
 def _battery_change(masses: FloatArray, lowest: int, charge: float, discharge: float) -> tuple[FloatArray, int]:
-    """The law of the content's change from that of X, and where it begins.
+    """The probabilities of the content's change from those of X, and where they begin.
 
     What falls between cells is shared by three of them so that mean and variance stay.
     """
@@ -239,7 +245,7 @@ def _battery_change(masses: FloatArray, lowest: int, charge: float, discharge: f
 
 
 def _shortfall(change: FloatArray, lowest: int, cap: int, slots: int, bend: float) -> float:
-    """Cells that are short over all slots; once the law stands still every slot is like the last."""
+    """Cells that are short over all slots; once the probabilities stand still every slot is like the last."""
     short = [missing for _, missing in _reflected(change, lowest, cap, slots, bend)]
     return sum(short) + (slots - len(short)) * short[-1]
 

@@ -1,0 +1,392 @@
+"""Plans from theory: how much auxiliary energy, harvest, storage, time or routing error a system can do with.
+
+A `PlanQuestion` states the system, `answer` what theory says about it. `harvest_for`, `horizon_for`, `error_rate_for`
+and `budget_for` solve for one of the four when the other three are given. Slots are independent and the battery starts
+empty. Tasks go to the model of lowest expected energy, or with the error rate to another one. Every `Value` names the
+method that made it:
+
+- "exact": moments, and E[D_T] by Spitzer's identity (`theory.exact_expected_auxiliary_energy`).
+- "lattice": D_T is distributed as W_T in Lindley's recursion (`theory.lattice`), and so is a finite battery's content.
+- "Brownian": the paper's Theorem 2 (arXiv 2601.00823), where the lattice would take too long.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from energy_route_env.checks import InputError, require, require_real, require_whole
+from energy_route_env.scenario import Scenario
+from energy_route_env.theory.brownian import expected_auxiliary_energy, regime, transition_horizon
+from energy_route_env.theory.lattice import LatticeTooLongError, Method, auxiliary_distribution, least_capacity
+from energy_route_env.theory.slot import SlotDistribution, cheapest, possible_tasks, require_theory, with_errors
+from energy_route_env.theory.spitzer import exact_expected_auxiliary_energy
+from energy_route_env.theory.winners import Winner, winners
+
+CONFIDENCE = 0.95
+"""The level of quantiles where a question names none."""
+LONGEST = 2**20
+"""Slots: the longest horizon that is planned for."""
+RICHEST = 1e3
+"""Times the mean demand: the largest harvest that is searched for."""
+
+
+@dataclass(frozen=True)
+class PlanQuestion:
+    """The system to plan, the paper's by default, and what is wished for.
+
+    Raises:
+        InputError: naming the field, its value and what is allowed.
+    """
+
+    scenario: Scenario = field(default_factory=Scenario)
+    """The system. Its efficiencies are those of the battery to plan; its capacity must be unlimited."""
+    horizon_slots: int | None = None
+    """T, slots to plan for; by default the scenario's."""
+    harvest_mean_j: float | None = None
+    """Mean harvest of a slot in joules; by default the scenario's ratio times `right_demand_j`."""
+    error_rate: float = 0.0
+    """Probability that a task goes to another model than the right one."""
+    budget_j: float | None = None
+    """Auxiliary energy in joules that D_T may reach: its mean, or with `confidence` its quantile."""
+    confidence: float | None = None
+    """P(D_T <= budget) that is wished for, in (0, 1); None for a budget that holds on average."""
+    extra_share: float = 0.01
+    """Share of auxiliary energy that a finite battery may cost on top of an unlimited one."""
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        require_theory(self.scenario, lossless=False)
+        require_real("harvest_cv", self.scenario.harvest_cv, 0.0, 3.0)
+        for name in ("harvest_mean_j", "budget_j"):
+            if getattr(self, name) is not None:
+                require_real(name, getattr(self, name), 0.0)
+        require_real("extra_share", self.extra_share, 0.0, above=True)
+        require_whole("horizon_slots", self.slots, 1)
+        require(self.slots <= LONGEST, "horizon_slots", self.slots, f"at most {LONGEST}")
+        require_real("error_rate", self.error_rate, 0.0, 1.0)
+        several = len(self.scenario.models) > 1 or self.error_rate == 0
+        require(several, "error_rate", self.error_rate, "0 where there is one model: there is no other to err to")
+        if self.confidence is not None:
+            require_real("confidence", self.confidence, 0.0, 1.0, above=True)
+            require(self.confidence < 1, "confidence", self.confidence, "below 1")
+
+    @property
+    def slots(self) -> int:
+        """T, the horizon in slots."""
+        return self.scenario.horizon_slots if self.horizon_slots is None else self.horizon_slots
+
+    @cached_property
+    def right_demand_j(self) -> float:
+        """Mean demand of a slot without routing errors, in joules."""
+        tasks, energy_j, probabilities = possible_tasks(self.scenario)
+        right = (energy_j * cheapest(tasks.expected_energy_j)).sum(axis=1)
+        return self.scenario.arrival_rate * float(probabilities @ right)
+
+    @property
+    def harvest_j(self) -> float:
+        """Mean harvest of a slot in joules, however it was given; at ratio 1 exactly the right demand."""
+        ratio = self.scenario.renewable_ratio
+        return ratio * self.right_demand_j if self.harvest_mean_j is None else self.harvest_mean_j
+
+    @cached_property
+    def slot(self) -> SlotDistribution:
+        """The distribution of one slot's demand minus harvest."""
+        return SlotDistribution.of(
+            self.scenario,
+            lambda tasks: with_errors(cheapest(tasks.expected_energy_j), self.error_rate),
+            harvest_mean_j=self.harvest_j,
+        )
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number and the method that made it."""
+
+    value: float
+    """In the unit that the place where it stands names."""
+    method: Method
+    """How it was found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanAnswer:
+    """What theory says about a question. Energies are in joules, horizons in slots."""
+
+    regime: str
+    """"deficit", "critical" or "surplus", by the drift."""
+    regime_without_errors: str
+    """The same, of flawless routing."""
+    c_lb_task_j: Value
+    """C_LB: the mean over tasks of the cheapest energy for the true difficulty."""
+    c_lb_slot_j: Value
+    """The same, of a slot."""
+    demand_j: Value
+    """Mean demand of a slot as routed."""
+    harvest_j: Value
+    """Mean harvest of a slot."""
+    drift_j: Value
+    """nu, mean demand minus mean harvest of a slot."""
+    volatility_j: Value
+    """sigma, the standard deviation of a slot's demand minus harvest."""
+    mean_j: Value
+    """E[D_T]."""
+    mean_brownian_j: Value
+    """E[D_T] by the Brownian formula."""
+    std_j: Value
+    """Standard deviation of D_T."""
+    quantile_level: float
+    """The level of the quantile: the question's confidence, or 0.95."""
+    quantile_j: Value
+    """What D_T stays within with that probability."""
+    error_cost_j: Value
+    """What the routing errors add to E[D_T]."""
+    transition_slots: Value
+    """T* = 2 sigma^2 / (pi nu^2), nu the drift that the errors add: from about there on they cost linearly."""
+    battery_j: Value | None
+    """Capacity that suffices (see `battery_for`); None where the horizon is too long for the lattice."""
+    harvest_for_mean_j: Value | None
+    """Harvest of a slot with which E[D_T] is the budget; None without a budget."""
+    harvest_for_quantile_j: Value | None
+    """Harvest of a slot with which the quantile is the budget; None without a budget."""
+    cheapest: tuple[Winner, ...]
+    """The model of lowest expected energy by observed difficulty."""
+    fastest: tuple[Winner, ...]
+    """The model of lowest latency by difficulty."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values for JSON; what is infinite becomes None."""
+        return _plain(asdict(self))
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, dict):
+        return {key: _plain(value) for key, value in item.items()}
+    if isinstance(item, (list, tuple)):
+        return [_plain(value) for value in item]
+    return None if isinstance(item, float) and not math.isfinite(item) else item
+
+
+def budget_for(question: PlanQuestion) -> Value:
+    """The budget in joules that the system needs: E[D_T], or its quantile where the question has a confidence."""
+    if question.confidence is None:
+        return Value(_mean(question), "exact")
+    found = auxiliary_distribution(question.slot, question.slots)
+    return Value(found.quantile(question.confidence), found.method)
+
+
+def _mean(question: PlanQuestion) -> float:
+    return float(exact_expected_auxiliary_energy(question.slot, question.slots))
+
+
+def _excess(question: PlanQuestion) -> float:
+    """What is needed beyond the budget, in joules; with a budget of 0 the confidence that is missing."""
+    budget = _budget(question)
+    if question.confidence is None or budget > 0:
+        return budget_for(question).value - budget
+    return question.confidence - auxiliary_distribution(question.slot, question.slots).probability(0.0)
+
+
+def _method(question: PlanQuestion) -> Method:
+    return "exact" if question.confidence is None else budget_for(question).method
+
+
+def _budget(question: PlanQuestion) -> float:
+    if question.budget_j is None:
+        raise InputError("budget_j is None, but it must be a number of joules, to solve for the rest.")
+    return question.budget_j
+
+
+def _impossible(question: PlanQuestion, reason: str, nearest: PlanQuestion) -> InputError:
+    """What to raise where not even the most favourable system keeps the budget."""
+    wish = f"budget_j is {question.budget_j!r}"
+    if question.confidence is not None:
+        wish += f" with confidence {question.confidence!r}"
+    return InputError(f"{wish}, but {reason}; the smallest possible budget is {budget_for(nearest).value:.6g} J.")
+
+
+def harvest_for(question: PlanQuestion) -> Value:
+    """The least mean harvest of a slot, in joules, with which the budget holds; the question's own is ignored.
+
+    On every path D_T falls as the harvest's mean rises at a fixed coefficient of variation.
+
+    Raises:
+        InputError: if there is no budget, or no harvest up to `RICHEST` times the mean demand keeps it.
+    """
+    none, high = replace(question, harvest_mean_j=0.0), question.right_demand_j
+    if _excess(none) <= 0:
+        return Value(0.0, _method(none))
+    most = RICHEST * high
+    while _excess(replace(question, harvest_mean_j=high)) > 0:
+        if high >= most:
+            reason = f"no mean harvest up to {most:.6g} J in a slot, {RICHEST:g} times the demand, reaches it"
+            raise _impossible(question, reason, replace(question, harvest_mean_j=most))
+        high = min(4 * high, most)
+    root = _root(lambda harvest: _excess(replace(question, harvest_mean_j=harvest)), high)
+    return Value(root, _method(replace(question, harvest_mean_j=root)))
+
+
+def _root(function: Callable[[float], float], high: float) -> float:
+    from scipy import optimize
+
+    return float(optimize.brentq(function, 0.0, high, xtol=1e-9 * high, rtol=1e-9))
+
+
+def error_rate_for(question: PlanQuestion) -> Value:
+    """The largest routing error rate with which the budget holds, at most 1; the question's own is ignored.
+
+    Raises:
+        InputError: if there is no budget, flawless routing exceeds it, or there is one model alone.
+    """
+    several = len(question.scenario.models) > 1
+    require(several, "models", question.scenario.models.n_params, "two or more, to solve for an error rate")
+    flawless, always = replace(question, error_rate=0.0), replace(question, error_rate=1.0)
+    if _excess(flawless) > 0:
+        raise _impossible(question, "the error rate would have to be negative", flawless)
+    if _excess(always) <= 0:
+        return Value(1.0, _method(always))
+    root = _root(lambda rate: _excess(replace(question, error_rate=rate)), 1.0)
+    return Value(root, _method(replace(question, error_rate=root)))
+
+
+def horizon_for(question: PlanQuestion) -> Value:
+    """The longest horizon, a whole number of slots, for which the budget holds; the question's own is ignored.
+
+    Raises:
+        InputError: if there is no budget, not one slot keeps within it, or every one up to `LONGEST` does.
+    """
+    one = replace(question, horizon_slots=1)
+    if _excess(one) > 0:
+        raise _impossible(question, "the horizon would have to be 0 slots", one)
+    longest = _longest_mean(question) if question.confidence is None else _longest_sure(question)
+    if longest >= LONGEST:
+        need = budget_for(replace(question, horizon_slots=LONGEST))
+        reason = f"every horizon up to {LONGEST} slots keeps it: that one needs {need.value:.6g} J ({need.method})"
+        raise InputError(f"budget_j is {question.budget_j!r}, but {reason}; a horizon is limited by less only.")
+    return Value(float(longest), _method(replace(question, horizon_slots=longest)))
+
+
+def _longest_mean(question: PlanQuestion) -> int:
+    """The longest horizon up to `LONGEST` whose E[D_T] is within the budget: one pass gives those of all horizons."""
+    reach = longest = 1
+    while longest == reach < LONGEST:
+        reach = min(4 * reach, LONGEST)
+        means = exact_expected_auxiliary_energy(question.slot, np.arange(1, reach + 1))
+        longest = int(np.searchsorted(means, _budget(question), side="right"))
+    return longest
+
+
+def _longest_sure(question: PlanQuestion) -> int:
+    """The longest horizon up to `LONGEST` whose quantile is within the budget, by bisection."""
+
+    def within(slots: int) -> bool:
+        return _excess(replace(question, horizon_slots=slots)) <= 0
+
+    low, high = 1, 2
+    while high <= LONGEST and within(high):
+        low, high = high, 2 * high
+    while high <= LONGEST and high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if within(middle) else (low, middle)
+    return low
+
+
+def battery_for(question: PlanQuestion) -> Value:
+    """The capacity in joules with which E[D_T] is `extra_share` above that of an unlimited battery (lattice).
+
+    The content follows B_{t+1} = min(cap, max(0, B + eta_c (H - C)^+ - (C - H)^+ / eta_d)); what is short of 0, times
+    eta_d, is drawn. Both batteries have the question's efficiencies and start empty.
+
+    Raises:
+        InputError: if the horizon is so long that the lattice would take minutes.
+    """
+    capacity_j, method = least_capacity(
+        question.slot,
+        question.slots,
+        question.extra_share,
+        question.scenario.charge_efficiency,
+        question.scenario.discharge_efficiency,
+    )
+    return Value(capacity_j, method)
+
+
+def answer(question: PlanQuestion) -> PlanAnswer:
+    """Everything that theory says about a question.
+
+    Raises:
+        InputError: if the question has a budget that no harvest keeps.
+
+    Example:
+        >>> round(answer(PlanQuestion()).mean_j.value, 1)
+        17171.5
+    """
+    return PlanAnswer(**_moments(question), **_auxiliary(question), **_needs(question), **_winners(question))
+
+
+def _moments(question: PlanQuestion) -> dict[str, Any]:
+    """Regime, energies of a task and of a slot, drift and volatility."""
+    slot, (_, energy_j, probabilities) = question.slot, possible_tasks(question.scenario)
+    least = float(probabilities @ energy_j.min(axis=1))
+    right = question.right_demand_j - question.harvest_j
+    values = {
+        "c_lb_task_j": least,
+        "c_lb_slot_j": question.scenario.arrival_rate * least,
+        "demand_j": slot.demand_mean_j,
+        "harvest_j": slot.harvest_mean_j,
+        "drift_j": slot.drift,
+        "volatility_j": slot.volatility,
+    }
+    rounding = 1e-9 * (slot.demand_mean_j + slot.harvest_mean_j)
+    names = {"regime": slot.drift, "regime_without_errors": right}
+    return {name: str(regime(drift, rounding)) for name, drift in names.items()} | {
+        name: Value(value, "exact") for name, value in values.items()
+    }
+
+
+def _auxiliary(question: PlanQuestion) -> dict[str, Any]:
+    """What D_T is like, and what the routing errors add to it."""
+    slot, level = question.slot, question.confidence or CONFIDENCE
+    spread = auxiliary_distribution(slot, question.slots)
+    flawless = replace(question, harvest_mean_j=question.harvest_j, error_rate=0.0)
+    added = slot.drift - flawless.slot.drift if question.error_rate > 0 else 0.0
+    transition = float(transition_horizon(added, slot.volatility)) if added != 0 else math.inf
+    mean = _mean(question)
+    brownian = float(expected_auxiliary_energy(slot.drift, slot.volatility, question.slots))
+    return {
+        "mean_j": Value(mean, "exact"),
+        "mean_brownian_j": Value(brownian, "Brownian"),
+        "std_j": Value(spread.std_j, spread.method),
+        "quantile_level": level,
+        "quantile_j": Value(spread.quantile(level), spread.method),
+        "error_cost_j": Value(mean - _mean(flawless) if question.error_rate > 0 else 0.0, "exact"),
+        "transition_slots": Value(transition, "Brownian"),
+    }
+
+
+def _needs(question: PlanQuestion) -> dict[str, Any]:
+    """The battery, and with a budget the harvest."""
+    budget = question.budget_j is not None
+    sure = replace(question, confidence=question.confidence or CONFIDENCE)
+    try:
+        battery = battery_for(question)
+    except LatticeTooLongError:
+        battery = None
+    return {
+        "battery_j": battery,
+        "harvest_for_mean_j": harvest_for(replace(question, confidence=None)) if budget else None,
+        "harvest_for_quantile_j": harvest_for(sure) if budget else None,
+    }
+
+
+def _winners(question: PlanQuestion) -> dict[str, Any]:
+    scenario, pool = question.scenario, question.scenario.models
+    low, high = min(scenario.difficulties), max(scenario.difficulties)
+    return {
+        "cheapest": winners(scenario.expected_energy_j, pool, low, high),
+        "fastest": winners(scenario.latency_s, pool, low, high),
+    }

@@ -1,0 +1,254 @@
+"""One slot's demand minus harvest: its distribution, its moments, and whether theory applies to a scenario.
+
+Demand is the sum of Poisson many energies. A dispatcher that ignores the battery (a routing) sets their distribution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from energy_route_env.checks import InputError, require, require_real
+from energy_route_env.core.state import Battery
+from energy_route_env.pool.noise_grid import noise_grid
+from energy_route_env.units import FloatArray
+
+if TYPE_CHECKING:
+    from energy_route_env.scenario import Scenario
+
+
+class Tasks(NamedTuple):
+    """What a dispatcher that ignores the battery may see of n tasks."""
+
+    observed_difficulty: FloatArray
+    """Shape (n,)."""
+    expected_energy_j: FloatArray
+    """Joules that each is expected to take on each model, shape (n, n_models)."""
+    difficulty: FloatArray | None = None
+    """The true difficulty, shape (n,); None unless the dispatcher is privileged."""
+    energy_j: FloatArray | None = None
+    """Joules that each really takes on each model, shape (n, n_models), likewise."""
+
+
+class PossibleTasks(NamedTuple):
+    """n kinds of tasks and how often they come."""
+
+    tasks: Tasks
+    """As a privileged dispatcher sees them."""
+    energy_j: FloatArray
+    """Joules that each takes on each model, shape (n, n_models)."""
+    probabilities: FloatArray
+    """Shape (n,)."""
+
+
+Routing = Callable[[Tasks], FloatArray]
+"""The probability of each model for each task, shape (n, n_models)."""
+
+
+@dataclass(frozen=True, eq=False)
+class SlotDistribution:
+    """The distribution of one slot's demand minus harvest: a compound Poisson sum minus an independent Gamma variable.
+
+    Args:
+        arrival_rate: mean tasks per slot.
+        energies_j: energies that a task can need, in joules, shape (k,).
+        probabilities: their probabilities, shape (k,).
+        harvest_mean_j: mean harvest of a slot in joules.
+        harvest_cv: the harvest's coefficient of variation; 0 makes it constant.
+
+    Raises:
+        InputError: naming the field, the value and what is allowed.
+    """
+
+    arrival_rate: float
+    energies_j: FloatArray
+    probabilities: FloatArray
+    harvest_mean_j: float
+    harvest_cv: float
+
+    def __post_init__(self) -> None:
+        """Check the fields; array-likes become arrays."""
+        for name in ("arrival_rate", "harvest_mean_j", "harvest_cv"):
+            require_real(name, getattr(self, name), 0.0)
+        for name in ("energies_j", "probabilities"):
+            values = np.atleast_1d(np.asarray(getattr(self, name), float))
+            object.__setattr__(self, name, values)
+            ok = values.ndim == 1 and np.isfinite(values).all() and (values >= 0).all() and len(values) > 0
+            require(bool(ok), name, values, "a list of finite numbers, at least 0")
+        shapes = self.energies_j.shape == self.probabilities.shape
+        require(shapes, "probabilities.shape", self.probabilities.shape, f"that of energies_j, {self.energies_j.shape}")
+        total = float(self.probabilities.sum())
+        require(abs(total - 1) < 1e-9, "sum(probabilities)", total, "1")
+
+    @classmethod
+    def of(
+        cls, scenario: Scenario, routing: Routing, *, privileged: bool = False, harvest_mean_j: float | None = None
+    ) -> SlotDistribution:
+        """The distribution under a routing, exact but for the noise's grid and `gather_energies`.
+
+        Args:
+            scenario: what arrives and what is harvested.
+            routing: where each task goes.
+            privileged: whether the routing is shown true difficulties and energies.
+            harvest_mean_j: mean harvest of a slot in joules; by default the scenario's.
+
+        Raises:
+            InputError: if slots are not independent, or an energy is not finite.
+        """
+        require_independent_slots(scenario)
+        tasks, energy_j, probabilities = possible_tasks(scenario)
+        seen = tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
+        weights = (probabilities[:, None] * routing(seen)).ravel()
+        energies, weights = gather_energies(energy_j.ravel()[weights > 0], weights[weights > 0])
+        harvest = scenario.harvest.mean_j if harvest_mean_j is None else harvest_mean_j
+        return cls(scenario.arrival_rate, energies, weights, harvest, float(scenario.harvest_cv or 0.0))
+
+    @property
+    def demand_mean_j(self) -> float:
+        """Mean demand lambda E e in joules."""
+        return float(self.arrival_rate * self.energies_j @ self.probabilities)
+
+    @property
+    def drift(self) -> float:
+        """Mean nu = lambda E e - E H in joules per slot."""
+        return self.demand_mean_j - self.harvest_mean_j
+
+    @property
+    def volatility(self) -> float:
+        """Standard deviation sigma = sqrt(lambda E e^2 + Var H) in joules per square root of a slot."""
+        harvest_std = self.harvest_mean_j * self.harvest_cv
+        return float(np.sqrt(self.arrival_rate * self.energies_j**2 @ self.probabilities + harvest_std**2))
+
+    def characteristic_function(self, u: ArrayLike) -> NDArray[np.complex128]:
+        """phi(u) = E exp(i u X) of one slot's demand minus harvest X, u in 1/J."""
+        return np.asarray(np.exp(self.log_moment(1j * np.asarray(u, float))))
+
+    def log_moment(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """K(z) = log E exp(z X) for complex z with Re z > -1 / (scale of the harvest)."""
+        demand = np.zeros(z.shape, complex)
+        for energy, probability in zip(self.energies_j, self.probabilities, strict=True):
+            demand += probability * _expm1(energy * z)
+        return np.asarray(self.arrival_rate * demand - self._log_harvest(z))
+
+    def _log_harvest(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """-log E exp(-z H)."""
+        scale = self.harvest_mean_j * self.harvest_cv**2
+        return np.asarray(self.harvest_mean_j * z if scale == 0 else _log1p(scale * z) * self.harvest_cv**-2, complex)
+
+    def slope(self, theta: float) -> float:
+        """K'(theta) for real theta: the mean of X where exp(theta X) weighs its distribution."""
+        tilted = np.exp(np.minimum(self.energies_j * theta, 700.0))
+        harvest = self.harvest_mean_j / (1 + self.harvest_mean_j * self.harvest_cv**2 * theta)
+        return float(self.arrival_rate * (self.probabilities * self.energies_j) @ tilted - harvest)
+
+
+SlotLaw = SlotDistribution
+"""The former name."""
+
+
+@lru_cache(maxsize=8)
+def possible_tasks(scenario: Scenario) -> PossibleTasks:
+    """The tasks of a scenario, its noise on a grid."""
+    noise, levels = scenario.difficulty_noise, np.asarray(scenario.difficulties)
+    z, probabilities = noise_grid(noise, scenario.models.laws.skill_slope)
+    observed = np.repeat(levels, len(z))
+    difficulty = observed + noise * np.tile(z, len(levels))
+    expected_j = np.repeat(scenario.expected_energy_j(levels), len(z), axis=0)
+    energy_j = scenario.energy_j(difficulty)
+    tasks = Tasks(observed, expected_j, difficulty, energy_j)
+    return PossibleTasks(tasks, energy_j, np.tile(probabilities, len(levels)) / len(levels))
+
+
+def cheapest(energy_j: FloatArray) -> FloatArray:
+    """The routing to the model of lowest energy: 1 for it, 0 for the others. Shapes (n, n_models)."""
+    return np.eye(energy_j.shape[-1])[energy_j.argmin(axis=-1)]
+
+
+def with_errors(right: FloatArray, rate: float) -> FloatArray:
+    """Probabilities of a routing that errs at this rate; each of the other models is equally likely then."""
+    return right * (1 - rate) + (1 - right) * (rate / max(right.shape[-1] - 1, 1))
+
+
+def require_independent_slots(scenario: Scenario) -> None:
+    """Require slots that are independent and alike: then there is one distribution for them all.
+
+    Raises:
+        InputError: naming the field that makes them depend on each other.
+    """
+    weather = scenario.weather_file
+    require(weather is None, "weather_file", weather, "None: only Gamma harvests are independent from slot to slot")
+    waits = "0: a backlog's slots depend on each other"
+    require(not scenario.can_wait, "deadline_slots", scenario.deadline_slots, waits)
+
+
+def require_theory(scenario: Scenario, *, lossless: bool = True) -> None:
+    """Require a scenario whose E[D_T] theory predicts: independent slots and the paper's ideal battery.
+
+    Args:
+        scenario: the scenario.
+        lossless: whether the battery's efficiencies must be 1 too.
+
+    Raises:
+        InputError: naming the field for which theory does not apply.
+    """
+    require_independent_slots(scenario)
+    for name, value, ideal in zip(Battery._fields, scenario.battery, Battery(), strict=True):
+        ok = value == ideal or ("efficiency" in name and not lossless)
+        require(ok, name, value, f"{ideal}: theory's battery is unlimited, lossless and empty at first")
+
+
+def why_no_theory(scenario: Scenario) -> str | None:
+    """Why theory does not predict E[D_T] in a scenario, in a sentence; None if it does."""
+    try:
+        require_theory(scenario)
+    except InputError as reason:
+        return str(reason)
+    return None
+
+
+def myopic_moments(scenario: Scenario) -> tuple[float, float]:
+    """E e and E e^2 of a task's energy on its model of lowest expected energy, in J and J^2."""
+    observed = np.asarray(scenario.difficulties)
+    energies, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
+    best = scenario.expected_energy_j(observed).argmin(axis=-1)
+    chosen = scenario.queries_per_task * energies[np.arange(len(observed)), best]
+    return float((chosen @ weights).mean()), float((chosen**2 @ weights).mean())
+
+
+def myopic_volatility(scenario: Scenario) -> float:
+    """Standard deviation of a slot's demand minus harvest under the myopic dispatcher, in J, whatever the harvest."""
+    return math.sqrt(scenario.arrival_rate * scenario.myopic_moments[1] + scenario.harvest.std_j**2)
+
+
+def gather_energies(energies_j: FloatArray, weights: FloatArray, n_bins: int = 48) -> tuple[FloatArray, FloatArray]:
+    """Replace many energies by two per bin: the bin's mean minus and plus one standard deviation.
+
+    Mean and variance stay; expectations of D_T change by less than 1e-5. Few energies are returned as they are.
+    """
+    if len(energies_j) <= 2 * n_bins:
+        return energies_j, weights
+    bins = np.searchsorted(np.geomspace(energies_j.min(), energies_j.max(), n_bins + 1)[1:-1], energies_j)
+    mass, first, second = (np.bincount(bins, weights * energies_j**power, n_bins) for power in range(3))
+    used = mass > 0
+    mean = first[used] / mass[used]
+    std = np.sqrt(np.maximum(second[used] / mass[used] - mean**2, 0.0))
+    return np.concatenate([mean - std, mean + std]), np.tile(mass[used] / 2, 2)
+
+
+def _expm1(z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """exp(z) - 1 without cancellation near 0, for complex z."""
+    half = np.sin(z.imag / 2)
+    real = np.expm1(z.real) * np.cos(z.imag) - 2 * half * half
+    return real + 1j * np.exp(z.real) * np.sin(z.imag)
+
+
+def _log1p(z: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """log(1 + z) without cancellation near 0, for complex z with Re z > -1 (numpy's own loses the real part there)."""
+    x, y = z.real, z.imag
+    return 0.5 * np.log1p(2 * x + x * x + y * y) + 1j * np.arctan2(y, 1 + x)
