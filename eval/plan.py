@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
 from agents import ErrorProne, Myopic
-from energy_route_env import make_scenario
+from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import require, require_known, require_whole
-from energy_route_env.planning import (
+from energy_route_env.scenario import PAPER_DIFFICULTIES
+from energy_route_env.theory.planning import (
     PlanAnswer,
     PlanQuestion,
     Value,
-    Winner,
     answer,
     budget_for,
     error_rate_for,
     harvest_for,
     horizon_for,
 )
-from energy_route_env.scenario import PAPER_DIFFICULTIES
+from energy_route_env.theory.winners import Winner
 from energy_route_env.units import energy_unit
 from eval.rollout import simulate
 from eval.statistics import Estimate
@@ -37,6 +37,21 @@ SOLVERS: dict[str, tuple[Callable[[PlanQuestion], Value], str]] = {
     "error-rate": (error_rate_for, "largest error rate"),
     "budget": (budget_for, "smallest budget"),
 }
+
+
+SYSTEM = (
+    "models",
+    "difficulties",
+    "difficulty_noise",
+    "arrival_rate",
+    "queries_per_task",
+    "harvest_cv",
+    "charge_efficiency",
+    "discharge_efficiency",
+)
+"""Arguments that are fields of the scenario."""
+WISHES = ("harvest_mean_j", "error_rate", "budget_j", "confidence", "extra_share")
+"""Arguments that are fields of the question."""
 
 
 @dataclass(frozen=True)
@@ -83,20 +98,26 @@ class PlanArgs:
     """Print one JSON object, energies in joules, and nothing else."""
 
     def check(self) -> None:
-        """Check what the question does not check itself."""
+        """Check what neither scenario nor question checks itself."""
         if self.solve_for is not None:
             require_known("solve_for", [self.solve_for], SOLVERS)
             given = self.budget_j is not None or self.solve_for == "budget"
             require(given, "budget_j", self.budget_j, f"given, to solve for {self.solve_for}")
+        both = self.ratio is not None and self.harvest_mean_j is not None
+        require(not both, "harvest_mean_j", self.harvest_mean_j, "None where the ratio is given")
         require_whole("check_episodes", self.check_episodes, 0)
         require(self.check_episodes != 1, "check_episodes", 1, "0, or 2 or more: one has no standard error")
         require_whole("seed", self.seed, 0)
 
+    def scenario(self) -> Scenario:
+        """The paper's scenario with these fields."""
+        ratio = 1.0 if self.ratio is None else self.ratio
+        return make_scenario("paper", renewable_ratio=ratio, **{name: getattr(self, name) for name in SYSTEM})
+
     def question(self) -> PlanQuestion:
         """The question that these arguments ask."""
-        other = ("solve_for", "ratio", "horizon", "check_episodes", "seed", "json")
-        same = {name: value for name, value in vars(self).items() if name not in other}
-        return PlanQuestion(**same, renewable_ratio=self.ratio, horizon_slots=self.horizon)
+        wishes = {name: getattr(self, name) for name in WISHES}
+        return PlanQuestion(self.scenario(), horizon_slots=self.horizon, **wishes)
 
 
 def main(args: PlanArgs) -> None:
@@ -132,9 +153,8 @@ def simulated(question: PlanQuestion, episodes: int, seed: int) -> Estimate | No
     """The mean auxiliary energy of simulated episodes with the question's routing and an unlimited battery."""
     if episodes == 0:
         return None
-    shared = ("models", "difficulties", "difficulty_noise", "arrival_rate", "queries_per_task", "harvest_cv")
-    scenario = make_scenario("paper", **{name: getattr(question, name) for name in (*shared, "horizon_slots")})
-    scenario = make_scenario(scenario, renewable_ratio=question.harvest_j / (scenario.mean_demand_j or 1.0))
+    scenario = replace(question.scenario, horizon_slots=question.slots, charge_efficiency=1.0, discharge_efficiency=1.0)
+    scenario = replace(scenario, renewable_ratio=question.harvest_j / (scenario.mean_demand_j or 1.0))
     dispatcher = ErrorProne(Myopic(scenario), question.error_rate)
     return Estimate.of(simulate(scenario, dispatcher, episodes, seed).auxiliary_j[:, -1])
 
@@ -175,7 +195,7 @@ def system_table(found: PlanAnswer) -> Table:
 
 
 def auxiliary_table(found: PlanAnswer, check: Estimate | None) -> Table:
-    """The law of the horizon's auxiliary energy, and what errors cost."""
+    """The horizon's auxiliary energy, and what errors cost."""
     rows = {
         "mean": found.mean_j,
         "mean, Brownian formula": found.mean_brownian_j,

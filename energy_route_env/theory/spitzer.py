@@ -47,7 +47,7 @@ def exact_expected_auxiliary_energy(slot: SlotDistribution, horizons: ArrayLike)
 def _positive_means(slot: SlotDistribution, low: int, high: int) -> FloatArray:
     """E[S_n^+] / n for n = low ... high, by refining the quadrature until it stands still."""
     rising = max(slot.drift, 0.0)
-    if slot.volatility == 0 or slot.harvest_mean_j == 0 or slot.drift + slot.harvest_mean_j == 0:
+    if slot.volatility == 0 or slot.harvest_mean_j == 0 or slot.demand_mean_j == 0:
         return np.full(high - low + 1, rising)  # S_n has one sign: E[S_n^+] = n max(nu, 0)
     theta = _contour(slot, low)
     coarse = _contour_integral(slot, theta, low, high, 256)
