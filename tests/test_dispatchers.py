@@ -22,6 +22,7 @@ from agents import (
 )
 from agents.analytic import BatteryBlind
 from energy_route_env import Decision, EnergyRouteEnv, EnergyRouteVectorEnv, Scenario, Trace, make_scenario
+from energy_route_env.theory.slot import Tasks
 from eval.rollout import BATCH_SIZE, run_traces, simulate
 from eval.statistics import Estimate
 
@@ -297,7 +298,8 @@ def test_errors_go_to_each_other_model_equally_often() -> None:
     dispatcher.reset(4)
     share = np.bincount(dispatcher.act(seen), minlength=3) / n
     np.testing.assert_allclose(share, [0.15, 0.7, 0.15], rtol=0, atol=BOUND * np.sqrt(0.21 / n))
-    np.testing.assert_allclose(dispatcher.probabilities(seen.observed_difficulty, None)[0], [0.15, 0.7, 0.15])
+    tasks = Tasks(seen.observed_difficulty, seen.expected_energy_j)
+    np.testing.assert_allclose(dispatcher.probabilities(tasks)[0], [0.15, 0.7, 0.15])
 
 
 @pytest.mark.parametrize(("rate", "agrees"), [(0.0, True), (1.0, False)])

@@ -3,10 +3,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy import integrate, optimize, stats
+from scipy import integrate, optimize, special, stats
 
 from energy_route_env import ModelPool, ScalingLaws, make_scenario
 from energy_route_env.pool.scaling_laws import (
+    NORMAL_QUANTILE_OF_0_9,
     PUBLISHED,
     FloatArray,
     attempt_budget,
@@ -113,6 +114,10 @@ def test_normal_budget_leaves_m_skills_z_standard_deviations_below_the_mean(
     attempts = attempt_budget(p, "normal", laws)
     z = stats.norm.isf(failure_probability)
     np.testing.assert_allclose(attempts * p - z * np.sqrt(attempts * p * (1 - p)), skills, rtol=1e-9)
+
+
+def test_the_published_quantile_is_scipys_to_the_last_bit() -> None:
+    assert special.ndtri(1 - PUBLISHED.failure_probability) == NORMAL_QUANTILE_OF_0_9
 
 
 @pytest.mark.parametrize("skills", [1, 2, 7, 50, 1000])
