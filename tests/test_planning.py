@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from agents import Dispatcher, ErrorProne, Myopic, Oracle, slot_distribution
 from energy_route_env import Scenario, make_scenario
+from energy_route_env.checks import InputError
 from energy_route_env.theory import exact_expected_auxiliary_energy
-from energy_route_env.theory.lattice import LatticeTooLongError, auxiliary_distribution
+from energy_route_env.theory.lattice import auxiliary_distribution
 from energy_route_env.theory.planning import (
     PlanQuestion,
     answer,
@@ -148,12 +149,12 @@ IMPOSSIBLE = {
 @pytest.mark.parametrize("case", IMPOSSIBLE)
 def test_impossible_wishes_are_refused_with_the_nearest_possible_value(case: str) -> None:
     solve, fields, sentence = IMPOSSIBLE[case]
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         solve(ask(**fields))
 
 
 def test_a_confident_wish_that_is_impossible_names_its_confidence() -> None:
-    with pytest.raises(ValueError, match=r"budget_j is 100\.0 with confidence 0\.9, .*negative; .* 7\d{3}"):
+    with pytest.raises(InputError, match=r"budget_j is 100\.0 with confidence 0\.9, .*negative; .* 7\d{3}"):
         error_rate_for(ask(budget_j=100.0, confidence=0.9, horizon_slots=50))
 
 
@@ -175,7 +176,7 @@ BAD = {
 
 @pytest.mark.parametrize("field", BAD)
 def test_bad_fields_are_refused_by_name(field: str) -> None:
-    with pytest.raises(ValueError, match=field):
+    with pytest.raises(InputError, match=field):
         ask(**BAD[field])
 
 
@@ -226,7 +227,7 @@ def test_a_larger_allowance_needs_a_smaller_battery_and_a_huge_one_none() -> Non
 
 
 def test_a_battery_for_too_long_a_horizon_is_refused_with_the_longest() -> None:
-    with pytest.raises(LatticeTooLongError, match=r"horizon_slots is 100000, .* about \d+ slots at most"):
+    with pytest.raises(InputError, match=r"horizon_slots is 100000, .* about \d+ slots at most"):
         battery_for(ask(horizon_slots=100_000))
 
 
@@ -266,6 +267,31 @@ def test_the_command_prints_one_json_object_alone(capsys: pytest.CaptureFixture[
     assert abs(check["mean"] - 1668.0) < BOUND * check["standard_error"]
 
 
+ARGUMENTS: dict[str, Any] = {
+    "models": (1e9, 3e9),
+    "difficulties": (1.7, 1.8),
+    "difficulty_noise": 0.05,
+    "arrival_rate": 2.0,
+    "queries_per_task": 3.0,
+    "ratio": 0.8,
+    "harvest_cv": 1.0,
+    "horizon": 77,
+    "error_rate": 0.1,
+    "budget_j": 5.0,
+    "confidence": 0.7,
+    "extra_share": 0.2,
+    "charge_efficiency": 0.9,
+    "discharge_efficiency": 0.8,
+}
+
+
+def test_every_argument_of_the_command_reaches_the_question() -> None:
+    names = {"ratio": "renewable_ratio", "horizon": "horizon_slots"}
+    expected = ask(**{names.get(name, name): value for name, value in ARGUMENTS.items()})
+    assert PlanArgs(**ARGUMENTS).question() == expected
+    assert PlanArgs(harvest_mean_j=500.0).question() == ask(horizon_slots=1000, harvest_mean_j=500.0)
+
+
 def test_the_command_prints_what_it_solved_for(capsys: pytest.CaptureFixture[str]) -> None:
     main(PlanArgs(solve_for="error-rate", budget_j=19154.0))
     assert "kept on average: 5.0" in capsys.readouterr().out
@@ -290,7 +316,7 @@ def test_the_commands_tables_show_the_answer(capsys: pytest.CaptureFixture[str])
     ],
 )
 def test_the_command_refuses_bad_arguments(fields: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         main(PlanArgs(**fields))
 
 

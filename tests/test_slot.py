@@ -14,6 +14,7 @@ from energy_route_env.checks import InputError
 from energy_route_env.pool.noise_grid import noise_grid
 from energy_route_env.pool.scaling_laws import inference_energy
 from energy_route_env.theory import SlotDistribution, SlotLaw, why_no_theory
+from energy_route_env.theory.slot import Tasks, with_errors
 
 PAPER = make_scenario("paper")
 SLOTS = [
@@ -87,15 +88,20 @@ def test_more_noise_than_can_be_integrated_is_refused_with_the_reason(slope: flo
 
 
 def test_only_a_privileged_routing_is_shown_what_tasks_really_take() -> None:
-    seen = []
+    seen: list[Tasks] = []
 
-    def routing(tasks: object) -> NDArray[np.float64]:
+    def routing(tasks: Tasks) -> NDArray[np.float64]:
         seen.append(tasks)
         return np.tile([1.0, 0.0], (10, 1))
 
     for privileged in (False, True):
         SlotDistribution.of(PAPER, routing, privileged=privileged)
     assert [(tasks.difficulty is None, tasks.energy_j is None) for tasks in seen] == [(True, True), (False, False)]
+
+
+def test_errors_are_shared_equally_between_the_other_models() -> None:
+    np.testing.assert_allclose(with_errors(np.eye(3), 0.3)[1], [0.15, 0.7, 0.15])
+    np.testing.assert_array_equal(with_errors(np.ones((2, 1)), 0.0), np.ones((2, 1)))
 
 
 def test_a_slots_harvest_can_be_given_in_place_of_the_scenarios() -> None:
