@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -37,21 +37,6 @@ SOLVERS: dict[str, tuple[Callable[[PlanQuestion], Value], str]] = {
     "error-rate": (error_rate_for, "largest error rate"),
     "budget": (budget_for, "smallest budget"),
 }
-
-
-SYSTEM = (
-    "models",
-    "difficulties",
-    "difficulty_noise",
-    "arrival_rate",
-    "queries_per_task",
-    "harvest_cv",
-    "charge_efficiency",
-    "discharge_efficiency",
-)
-"""Arguments that are fields of the scenario."""
-WISHES = ("harvest_mean_j", "error_rate", "budget_j", "confidence", "extra_share")
-"""Arguments that are fields of the question."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +94,15 @@ class PlanArgs:
         require(self.check_episodes != 1, "check_episodes", 1, "0, or 2 or more: one has no standard error")
         require_whole("seed", self.seed, 0)
 
-    def scenario(self) -> Scenario:
-        """The paper's scenario with these fields."""
-        ratio = 1.0 if self.ratio is None else self.ratio
-        return make_scenario("paper", renewable_ratio=ratio, **{name: getattr(self, name) for name in SYSTEM})
-
     def question(self) -> PlanQuestion:
-        """The question that these arguments ask."""
-        wishes = {name: getattr(self, name) for name in WISHES}
-        return PlanQuestion(self.scenario(), horizon_slots=self.horizon, **wishes)
+        """The question that these arguments ask, about the paper's scenario with their fields."""
+        ratio = 1.0 if self.ratio is None else self.ratio
+        scenario = make_scenario("paper", renewable_ratio=ratio, **self._fields_of(Scenario))
+        return PlanQuestion(scenario, horizon_slots=self.horizon, **self._fields_of(PlanQuestion))
+
+    def _fields_of(self, kind: type[Scenario | PlanQuestion]) -> dict[str, Any]:
+        names = {field.name for field in fields(kind)}
+        return {name: value for name, value in vars(self).items() if name in names}
 
 
 def main(args: PlanArgs) -> None:
