@@ -72,9 +72,9 @@ class PlanArgs:
     extra_share: float = 0.01
     """Share of auxiliary energy that a finite battery may cost on top of an unlimited one."""
     charge_efficiency: float = 1.0
-    """That battery's efficiency of storing."""
+    """eta_c of that battery, applied to what is stored."""
     discharge_efficiency: float = 1.0
-    """That battery's efficiency of drawing."""
+    """eta_d of that battery, applied to what it supplies."""
     check_episodes: int = 0
     """Simulate so many episodes beside the prediction of the mean; 0 for none."""
     seed: int = 0

@@ -85,7 +85,7 @@ def auxiliary_energy_quantile(q: ArrayLike, drift: ArrayLike, volatility: ArrayL
     """The x in joules with P(D_T <= x) = q under the Brownian approximation, q in [0, 1).
 
     Raises:
-        ValueError: if q lies outside [0, 1).
+        InputError: if q lies outside [0, 1).
     """
     from scipy import special
 

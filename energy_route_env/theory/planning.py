@@ -300,7 +300,7 @@ def battery_for(question: PlanQuestion) -> Value:
     """The capacity in joules with which E[D_T] is `extra_share` above that of an unlimited battery (lattice).
 
     The content follows B_{t+1} = min(cap, max(0, B + eta_c (H - C)^+ - (C - H)^+ / eta_d)); what is short of 0, times
-    eta_d, is drawn. Both batteries have the question's efficiencies and start empty.
+    eta_d, is auxiliary energy. Both batteries have the question's efficiencies and start empty.
 
     Raises:
         InputError: if the horizon is so long that the lattice would take minutes.

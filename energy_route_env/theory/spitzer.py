@@ -29,7 +29,7 @@ def exact_expected_auxiliary_energy(slot: SlotDistribution, horizons: ArrayLike)
         Joules, in the shape of `horizons`.
 
     Raises:
-        ValueError: if a horizon is negative or not whole.
+        InputError: if a horizon is negative or not whole.
     """
     wanted = np.asarray(horizons)
     whole = np.isfinite(wanted) & (wanted >= 0) & (wanted == np.round(wanted))
