@@ -155,7 +155,8 @@ def _bend(change: FloatArray) -> float:
     """The share of a cell's mass that the bend of max(0, .) takes one cell up, where its content leaves at 0.
 
     Sums over cells are integrals but for a twelfth, by Euler and Maclaurin's formula, if the slot's distribution is
-    smooth. Next to atoms, whose spectra fall slowly, there is no such rule.
+    smooth. Next to atoms, whose spectra fall slowly, there is no such rule. Without it E[D_T] would be up to 1e-4 low
+    around criticality and 1e-3 low where the harvest is ten times the demand.
     """
     from scipy import fft
 
