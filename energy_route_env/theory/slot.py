@@ -181,8 +181,9 @@ def require_independent_slots(scenario: Scenario) -> None:
     Raises:
         InputError: naming the field that makes them depend on each other.
     """
-    weather = scenario.weather_file
-    require(weather is None, "weather_file", weather, "None: only Gamma harvests are independent from slot to slot")
+    gamma, poisson = "None: theory knows independent Gamma harvests", "None: theory knows Poisson arrivals"
+    for name, known in (("weather_file", gamma), ("harvest_source", gamma), ("arrival_source", poisson)):
+        require(getattr(scenario, name) is None, name, getattr(scenario, name), known)
     waits = "0: a backlog's slots depend on each other"
     require(not scenario.can_wait, "deadline_slots", scenario.deadline_slots, waits)
 
@@ -222,8 +223,13 @@ def myopic_moments(scenario: Scenario) -> tuple[float, float]:
 
 
 def myopic_volatility(scenario: Scenario) -> float:
-    """Standard deviation of a slot's demand minus harvest under the myopic dispatcher, in J, whatever the harvest."""
-    return math.sqrt(scenario.arrival_rate * scenario.myopic_moments[1] + scenario.harvest.std_j**2)
+    """Standard deviation of a slot's demand minus harvest under the myopic dispatcher, in J, whatever the sources.
+
+    The demand is a sum of N energies e: its variance is E N Var e + Var N (E e)^2, for Poisson arrivals lambda E e^2.
+    """
+    first, second = scenario.myopic_moments
+    demand = scenario.arrival_rate * second + (scenario.arrivals.variance - scenario.arrival_rate) * first**2
+    return math.sqrt(demand + scenario.harvest.variance_j2)
 
 
 def gather_energies(energies_j: FloatArray, weights: FloatArray, n_bins: int = 48) -> tuple[FloatArray, FloatArray]:
