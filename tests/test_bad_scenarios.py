@@ -27,7 +27,7 @@ NUMBERS: dict[str, tuple[str, list[Any]]] = {
     "deferrable_share": ("a finite number at least 0.0 and at most 1.0", [-0.1, 1.1]),
     "charge_efficiency": (SHARE, [0, -0.5, 1.1]),
     "discharge_efficiency": (SHARE, [0, -0.5, 1.1]),
-    "initial_battery_j": (AT_LEAST_0, [-1.0]),
+    "initial_battery_j": (AT_LEAST_0, [-1.0, 1e301]),
     "deadline_slots": (COUNT_FROM_0, [-1, 1.5, 2.0]),
     "horizon_slots": (COUNT_FROM_1, [0, -1, 1.5, 10.0]),
 }

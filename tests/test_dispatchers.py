@@ -1,13 +1,11 @@
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
+from helpers.decisions import BOUND, decision, decisions_of
 from numpy.typing import NDArray
 
 from agents import (
-    Dispatcher,
     ErrorProne,
     FixedModel,
     GreedyDeferral,
@@ -18,12 +16,12 @@ from agents import (
     SurplusDeferral,
     VarianceAware,
     make_dispatcher,
-    slot_law,
+    slot_distribution,
 )
 from agents.analytic import BatteryBlind
-from energy_route_env import Decision, EnergyRouteEnv, EnergyRouteVectorEnv, Scenario, Trace, make_scenario
+from energy_route_env import Decision, make_scenario
 from energy_route_env.theory.slot import Tasks
-from eval.rollout import BATCH_SIZE, run_traces, simulate
+from eval.rollout import simulate
 from eval.statistics import Estimate
 
 PAPER = make_scenario("paper")
@@ -44,40 +42,6 @@ NAMES = {
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,
 }
-BOUND = 4.0
-"""In standard errors: a correct program exceeds it with probability 6e-5 on a fresh seed. The seeds are fixed."""
-
-
-def decision(observed: Any, difficulty: Any = None, **seen: Any) -> Decision:
-    """What a dispatcher sees: tasks that are due now unless said otherwise, dark and with an empty battery."""
-    observed = np.atleast_1d(np.asarray(observed, float))
-    defaults = {
-        "battery_j": 0.0,
-        "harvest_left_j": 0.0,
-        "slack_slots": 0,
-        "backlog": 0,
-        "due": 1,
-        "slots_left": 1000,
-    }
-    arrays = {name: np.full(len(observed), seen.get(name, value)) for name, value in defaults.items()}
-    return Decision(
-        **arrays,
-        observed_difficulty=observed,
-        difficulty=difficulty,
-        observe=lambda: np.zeros((len(observed), 9), np.float32),
-    )
-
-
-def decisions_of(scenario: Scenario, dispatcher: Dispatcher, n: int, seed: int) -> Iterator[tuple[Decision, Any]]:
-    """Every decision of n episodes under a dispatcher, and which environments are still at it."""
-    envs = EnergyRouteVectorEnv(n, scenario)
-    envs.reset(seed=seed)
-    under_way = np.ones(n, bool)
-    while under_way.any():
-        seen = envs.decision(privileged=True)
-        yield seen, under_way
-        _, _, terminated, truncated, _ = envs.step(dispatcher.act(seen))
-        under_way = under_way & ~terminated & ~truncated
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -132,16 +96,16 @@ def test_in_paper_the_variance_aware_dispatcher_is_the_myopic_one_decision_for_d
 
 
 def test_the_oracle_takes_the_large_model_for_the_two_hardest_difficulties() -> None:
-    seen = decision(np.full(10, 1.8), difficulty=LEVELS)
+    seen = decision(UNCERTAIN, np.full(10, 1.8), difficulty=LEVELS)
     assert Oracle(UNCERTAIN).act(seen).tolist() == [1] * 2 + [0] * 8
 
 
 def test_under_noise_the_myopic_dispatcher_takes_the_large_model_for_the_five_hardest_levels() -> None:
-    assert Myopic(UNCERTAIN).act(decision(LEVELS)).tolist() == [1] * 5 + [0] * 5
+    assert Myopic(UNCERTAIN).act(decision(UNCERTAIN, LEVELS)).tolist() == [1] * 5 + [0] * 5
 
 
 def test_the_scaling_law_takes_its_estimate_for_the_truth_and_errs_on_three_levels() -> None:
-    seen = decision(LEVELS)
+    seen = decision(UNCERTAIN, LEVELS)
     assert ScalingLaw(UNCERTAIN).act(seen).tolist() == [1] * 2 + [0] * 8
     np.testing.assert_array_equal(
         np.flatnonzero(ScalingLaw(UNCERTAIN).act(seen) != Myopic(UNCERTAIN).act(seen)), [2, 3, 4]
@@ -158,11 +122,12 @@ def test_the_true_difficulty_is_shown_to_privileged_dispatchers_only() -> None:
     class Peeping(Myopic):
         def act(self, decision: Decision) -> NDArray[np.int64]:
             assert decision.difficulty is None
+            assert decision.energy_j is None
             return super().act(decision)
 
     simulate(UNCERTAIN, Peeping(UNCERTAIN), 2)
     with pytest.raises(ValueError, match="the oracle is privileged"):
-        Oracle(UNCERTAIN).act(decision(LEVELS))
+        Oracle(UNCERTAIN).act(decision(UNCERTAIN, LEVELS))
 
 
 @pytest.mark.parametrize("ratio", [0.9, 1.0, 1.1])
@@ -217,71 +182,15 @@ def test_with_something_to_lose_the_variance_aware_dispatcher_takes_the_steadier
     small, large = scenario.expected_energy_j(level)
     assert 0.997 * large < small < large
     aware = VarianceAware(scenario)
-    assert aware.act(decision(level, battery_j=0.0, slots_left=11)).tolist() == [0]
-    assert aware.act(decision(level, battery_j=1000.0, slots_left=11)).tolist() == [1]
-
-
-@pytest.mark.parametrize("ratio", [0.75, 1.0])
-def test_in_solar_waiting_for_surplus_beats_greed_and_greed_beats_not_waiting(ratio: float) -> None:
-    """Paired differences of 200 traces: the 95 % intervals exclude zero, and by far."""
-    scenario = make_scenario("solar", renewable_ratio=ratio)
-    surplus, greedy, myopic = (
-        simulate(scenario, make_dispatcher(name, scenario), 200, 2).auxiliary_j[:, 0]
-        for name in ("surplus-deferral", "greedy-deferral", "myopic")
-    )
-    for better, worse in ((surplus, greedy), (greedy, myopic)):
-        saved = Estimate.of(worse - better)
-        assert saved.mean - saved.half_width > 0
-        assert saved.deviation(0) > BOUND
-
-
-@pytest.mark.parametrize(
-    ("harvest", "battery", "runs"), [(1.0, 0.0, True), (0.5, 0.6, True), (0.5, 0.5, False), (0.0, 2.0, True)]
-)
-def test_greedy_deferral_runs_what_harvest_and_deliverable_charge_cover(
-    harvest: float, battery: float, runs: bool
-) -> None:
-    """In tasks; a charge of 0.5 delivers only 0.475 of a task."""
-    energy = SOLAR.expected_energy_j(1.9).min()
-    seen = decision([1.9], due=0, backlog=1, harvest_left_j=harvest * energy, battery_j=battery * energy)
-    assert GreedyDeferral(SOLAR).act(seen).tolist() == [0 if runs else 2]
-
-
-@pytest.mark.parametrize(
-    ("harvest", "charge", "runs"),
-    [(1.0, 0.0, True), (0.99, 0.8, False), (0.99, 0.95, True), (0.0, 0.95, True), (0.0, 0.89, False)],
-)
-def test_surplus_deferral_runs_on_harvest_or_on_a_nearly_full_battery(
-    harvest: float, charge: float, runs: bool
-) -> None:
-    """In tasks and in capacities; the threshold is 0.9 of a battery of 18 tasks."""
-    energy = SOLAR.expected_energy_j(1.9).min()
-    seen = decision([1.9], due=0, backlog=1, harvest_left_j=harvest * energy, battery_j=charge * SOLAR.capacity_j)
-    assert SurplusDeferral(SOLAR, 0.9).act(seen).tolist() == [0 if runs else 2]
-
-
-def test_an_unlimited_battery_is_never_nearly_full() -> None:
-    scenario = make_scenario("solar", capacity_j=np.inf)
-    seen = decision([1.9], due=0, backlog=1, battery_j=1e30)
-    assert SurplusDeferral(scenario).act(seen).tolist() == [2]
-
-
-@pytest.mark.parametrize("kind", [GreedyDeferral, SurplusDeferral])
-def test_what_is_due_is_never_deferred_and_goes_to_the_cheapest_model(kind: type[Dispatcher]) -> None:
-    assert kind(SOLAR).act(decision([1.7, 1.9])).tolist() == [1, 0]  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize("kind", [GreedyDeferral, SurplusDeferral])
-def test_where_nothing_can_wait_the_deferral_dispatchers_are_myopic(kind: type[Dispatcher]) -> None:
-    actions = kind(UNCERTAIN).act(decision(LEVELS))  # type: ignore[call-arg]
-    np.testing.assert_array_equal(actions, Myopic(UNCERTAIN).act(decision(LEVELS)))
+    assert aware.act(decision(scenario, level, battery_j=0.0, slots_left=11)).tolist() == [0]
+    assert aware.act(decision(scenario, level, battery_j=1000.0, slots_left=11)).tolist() == [1]
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.9])
 def test_an_error_prone_dispatcher_errs_at_its_rate(rate: float) -> None:
     """Expected: `rate` of 40 000 choices; standard error sqrt(rate (1 - rate) / 40 000); bound: four of them."""
     n = 40_000
-    seen = decision(np.tile(LEVELS, n // 10), difficulty=np.tile(LEVELS, n // 10))
+    seen = decision(PAPER, np.tile(LEVELS, n // 10), difficulty=np.tile(LEVELS, n // 10))
     dispatcher = ErrorProne(Oracle(PAPER), rate)
     dispatcher.reset(3)
     wrong = dispatcher.act(seen) != Oracle(PAPER).act(seen)
@@ -293,7 +202,7 @@ def test_an_error_prone_dispatcher_errs_at_its_rate(rate: float) -> None:
 def test_errors_go_to_each_other_model_equally_often() -> None:
     """Expected: 0.15 for each of the two others, of 40 000 choices; bound: four standard errors."""
     n = 40_000
-    seen = decision(np.full(n, 1.7))
+    seen = decision(THREE_MODELS, np.full(n, 1.7))
     dispatcher = ErrorProne(FixedModel(THREE_MODELS, 1), 0.3)
     dispatcher.reset(4)
     share = np.bincount(dispatcher.act(seen), minlength=3) / n
@@ -304,13 +213,13 @@ def test_errors_go_to_each_other_model_equally_often() -> None:
 
 @pytest.mark.parametrize(("rate", "agrees"), [(0.0, True), (1.0, False)])
 def test_an_error_rate_of_zero_or_one_leaves_nothing_to_chance(rate: float, agrees: bool) -> None:
-    seen = decision(np.tile(LEVELS, 200))
+    seen = decision(PAPER, np.tile(LEVELS, 200))
     assert ((ErrorProne(Myopic(PAPER), rate).act(seen) == Myopic(PAPER).act(seen)) == agrees).all()
 
 
 def test_a_pool_of_one_model_leaves_no_room_for_errors() -> None:
     scenario = make_scenario("paper", models=(1e9,))
-    assert ErrorProne(Oracle(scenario), 0.0).act(decision([1.8], difficulty=np.array([1.8]))).tolist() == [0]
+    assert ErrorProne(Oracle(scenario), 0.0).act(decision(scenario, [1.8], difficulty=np.array([1.8]))).tolist() == [0]
     with pytest.raises(ValueError, match="two or more, to err between"):
         ErrorProne(Oracle(scenario), 0.1)
 
@@ -320,19 +229,19 @@ def test_the_random_dispatcher_takes_every_model_equally_often() -> None:
     n = 30_000
     dispatcher = RandomModel(THREE_MODELS)
     dispatcher.reset(5)
-    share = np.bincount(dispatcher.act(decision(np.full(n, 1.8))), minlength=3) / n
+    share = np.bincount(dispatcher.act(decision(THREE_MODELS, np.full(n, 1.8))), minlength=3) / n
     np.testing.assert_allclose(share, 1 / 3, rtol=0, atol=BOUND * np.sqrt(2 / 9 / n))
 
 
 @pytest.mark.parametrize("model", [0, 1, 2])
 def test_a_fixed_dispatcher_always_takes_its_model(model: int) -> None:
-    assert set(FixedModel(THREE_MODELS, model).act(decision(LEVELS)).tolist()) == {model}
+    assert set(FixedModel(THREE_MODELS, model).act(decision(THREE_MODELS, LEVELS)).tolist()) == {model}
 
 
 @pytest.mark.parametrize("name", ["random", "error-0.05"])
 def test_a_drawing_dispatcher_repeats_itself_with_the_seed_and_only_then(name: str) -> None:
     dispatcher = make_dispatcher(name, PAPER)
-    seen = decision(np.tile(LEVELS, 100), difficulty=np.tile(LEVELS, 100))
+    seen = decision(PAPER, np.tile(LEVELS, 100), difficulty=np.tile(LEVELS, 100))
 
     def answers(seed: int) -> list[int]:
         dispatcher.reset(seed)
@@ -350,131 +259,29 @@ def test_a_simulation_with_a_drawing_dispatcher_can_be_repeated(name: str) -> No
 
 
 @pytest.mark.parametrize(("name", "drift"), [("oracle", 0.0), ("error-0.05", 3.678), ("error-0.20", 14.712)])
-def test_slot_law_of_the_paper_has_the_published_drift(name: str, drift: float) -> None:
-    assert slot_law(make_dispatcher(name, PAPER)).drift == pytest.approx(drift, abs=0.00051)
+def test_the_slot_distribution_of_the_paper_has_the_published_drift(name: str, drift: float) -> None:
+    assert slot_distribution(make_dispatcher(name, PAPER)).drift == pytest.approx(drift, abs=0.00051)
 
 
 @pytest.mark.parametrize("name", ["oracle", "myopic", "scaling-law", "fixed-0", "random", "error-0.2"])
-def test_slot_law_has_the_moments_of_the_dispatchers_own_choices(name: str) -> None:
+def test_the_slot_distribution_has_the_moments_of_the_dispatchers_own_choices(name: str) -> None:
     """Expected: mean and mean square of a task's energy; bound: four standard errors of 40 000 drawn tasks."""
     scenario = make_scenario("uncertain", models=(1e9, 3e9, 1e10), arrival_rate=200.0)
     dispatcher = make_dispatcher(name, scenario)
     assert isinstance(dispatcher, BatteryBlind)
     trace = scenario.draw(np.random.default_rng(8))
-    model = dispatcher.act(decision(trace.observed_difficulty, difficulty=trace.difficulty))
+    model = dispatcher.act(decision(scenario, trace.observed_difficulty, difficulty=trace.difficulty))
     energy = scenario.energy_j(trace.difficulty)[np.arange(trace.n_tasks), model]
-    law = slot_law(dispatcher)
-    assert abs(Estimate.of(energy).deviation(law.energies_j @ law.probabilities)) < BOUND
-    assert abs(Estimate.of(energy**2).deviation(law.energies_j**2 @ law.probabilities)) < BOUND
+    slot = slot_distribution(dispatcher)
+    assert abs(Estimate.of(energy).deviation(slot.energies_j @ slot.probabilities)) < BOUND
+    assert abs(Estimate.of(energy**2).deviation(slot.energies_j**2 @ slot.probabilities)) < BOUND
 
 
-def test_slot_law_refuses_what_is_not_independent_from_slot_to_slot() -> None:
+def test_the_slot_distribution_refuses_what_is_not_independent_from_slot_to_slot() -> None:
     with pytest.raises(ValueError, match=r"weather_file is '723170TYA\.CSV', but it must be None"):
-        slot_law(Myopic(SOLAR))
+        slot_distribution(Myopic(SOLAR))
     with pytest.raises(ValueError, match="deadline_slots is 5, but it must be 0"):
-        slot_law(Myopic(make_scenario("paper", deadline_slots=5)))
-
-
-DETERMINISTIC = ("oracle", "myopic", "scaling-law", "fixed-0", "variance-aware", "greedy-deferral", "surplus-deferral")
-
-
-@pytest.mark.parametrize("name", DETERMINISTIC)
-def test_an_episode_does_not_depend_on_how_many_are_simulated_beside_it(name: str) -> None:
-    scenario = make_scenario("solar", horizon_slots=96)
-    many, few = (simulate(scenario, make_dispatcher(name, scenario), n, 6) for n in (9, 4))
-    np.testing.assert_array_equal(many.auxiliary_j[:4], few.auxiliary_j)
-    np.testing.assert_array_equal(many.latency_s[:4], few.latency_s)
-    for key, values in few.balance.items():
-        np.testing.assert_array_equal(many.balance[key][:4], values)
-
-
-def test_episodes_go_on_beyond_a_batch_as_if_there_were_none() -> None:
-    scenario = make_scenario("paper", horizon_slots=3)
-    many = simulate(scenario, Oracle(scenario), BATCH_SIZE + 5)
-    few = simulate(scenario, Oracle(scenario), BATCH_SIZE)
-    assert many.auxiliary_j.shape == (BATCH_SIZE + 5, 1)
-    np.testing.assert_array_equal(many.auxiliary_j[:BATCH_SIZE], few.auxiliary_j)
-    assert len(np.unique(many.balance["harvested_j"])) == BATCH_SIZE + 5
-
-
-def test_traces_depend_on_the_seed_alone() -> None:
-    ran = {name: simulate(UNCERTAIN, make_dispatcher(name, UNCERTAIN), 6, 9) for name in NAMES}
-    for result in ran.values():
-        np.testing.assert_array_equal(result.balance["harvested_j"], ran["oracle"].balance["harvested_j"])
-        np.testing.assert_array_equal(result.tasks, ran["oracle"].tasks)
-    other = simulate(UNCERTAIN, Oracle(UNCERTAIN), 6, 10)
-    assert (other.balance["harvested_j"] != ran["oracle"].balance["harvested_j"]).all()
-
-
-def stepped(scenario: Scenario, dispatcher: Dispatcher, trace: Trace) -> dict[str, float]:
-    """The balance of an episode stepped through the single environment."""
-    env = EnergyRouteEnv(scenario)
-    env.reset(options={"trace": trace})
-    for _ in range(trace.n_tasks + scenario.horizon_slots):
-        action = dispatcher.act(env.decision(dispatcher.privileged))[0]
-        _, _, terminated, _, info = env.step(action)
-        if terminated:
-            return info["balance"]
-    raise AssertionError("The episode does not end.")
-
-
-@pytest.mark.parametrize(
-    ("scenario", "name"),
-    [(PAPER, "oracle"), (UNCERTAIN, "variance-aware"), (SOLAR, "myopic"), (SOLAR, "surplus-deferral")],
-)
-def test_simulated_episodes_are_those_of_the_environment(scenario: Scenario, name: str) -> None:
-    dispatcher = make_dispatcher(name, scenario)
-    traces = [scenario.draw(np.random.default_rng([7, episode])) for episode in range(3)]
-    for ran in (run_traces(scenario, dispatcher, traces), simulate(scenario, dispatcher, 3, 7)):
-        for episode, trace in enumerate(traces):
-            balance = {key: float(values[episode]) for key, values in ran.balance.items()}
-            assert balance == stepped(scenario, dispatcher, trace)
-            assert ran.auxiliary_j[episode, -1] == pytest.approx(balance["auxiliary_j"], rel=1e-12)
-
-
-def test_checkpoints_read_the_auxiliary_energy_of_all_slots_before() -> None:
-    """Two tasks of 314.86 J in slot 0 and one in slot 2, on 100 J in every slot: nothing in slot 1."""
-    scenario = make_scenario("paper", horizon_slots=4, harvest_cv=0.0)
-    energy = float(scenario.energy_j(1.9)[0])
-    trace = Trace.of([100.0] * 4, [0, 0, 2], [1.9] * 3)
-    stepped_j = [2 * energy - 100, 3 * energy - 300]
-    assert run_traces(scenario, Oracle(scenario), [trace]).auxiliary_j[0] == pytest.approx(stepped_j[1:])
-    drawn = simulate(scenario, FixedModel(scenario, 0), 50, 1, [1, 2, 3, 4])
-    assert (np.diff(drawn.auxiliary_j, axis=1) >= 0).all()
-    np.testing.assert_allclose(drawn.auxiliary_j[:, -1], drawn.balance["auxiliary_j"], rtol=1e-12)
-    short = simulate(scenario, FixedModel(scenario, 0), 50, 1, [2]).auxiliary_j
-    np.testing.assert_array_equal(short[:, 0], drawn.auxiliary_j[:, 1])
-
-
-def test_latency_is_the_mean_over_the_tasks_of_their_models() -> None:
-    """Difficulties 1.7 (large model, 24.077 s) and 1.9 twice (small model, 9.083 s); none where no task arrives."""
-    scenario = make_scenario("paper", horizon_slots=2)
-    traces = [Trace.of([0.0, 0.0], [0, 1, 1], [1.7, 1.9, 1.9]), Trace.of([0.0, 0.0], [], [])]
-    latency = run_traces(scenario, Oracle(scenario), traces).latency_s
-    assert latency == pytest.approx([(24.077 + 2 * 9.083) / 3, 0.0], abs=0.001)
-
-
-def test_latency_counts_what_was_deferred_to_the_end() -> None:
-    scenario = make_scenario("paper", horizon_slots=2, deadline_slots=5)
-    trace = Trace.of([0.0, 0.0], [0, 0], [1.7, 1.9], deadline_slots=[5, 5])
-    latency = run_traces(scenario, GreedyDeferral(scenario), [trace]).latency_s
-    assert latency == pytest.approx([(24.077 + 9.083) / 2], abs=0.001)
-
-
-def test_a_dispatcher_of_ones_own_takes_ten_lines() -> None:
-    class Thrifty(Dispatcher):
-        """The small model while the battery is empty, the large one else."""
-
-        def act(self, decision: Decision) -> NDArray[np.int64]:
-            return (decision.battery_j > 0).astype(np.int64)
-
-    ran = simulate(PAPER, Thrifty(), 20, 1)
-    oracle = simulate(PAPER, Oracle(PAPER), 20, 1)
-    small, large = (simulate(PAPER, FixedModel(PAPER, model), 20, 1) for model in (0, 1))
-    assert (ran.auxiliary_j >= oracle.auxiliary_j - 1e-6).all()
-    consumed = ran.balance["consumed_j"]
-    assert (consumed != small.balance["consumed_j"]).all()
-    assert (consumed != large.balance["consumed_j"]).all()
+        slot_distribution(Myopic(make_scenario("paper", deadline_slots=5)))
 
 
 def test_names_are_told_with_every_refusal() -> None:

@@ -24,7 +24,7 @@ def test_extreme_traces_stay_in_the_space() -> None:
     env = make("deadline", horizon_slots=4)
     levels, deadlines = [1.2, 40.0, 1.8] * 1000, [0, 2, 10**12] * 1000
     observation, _ = env.reset(
-        options={"trace": Trace.of([1e300, 0.0, 0.0, 1e300], [0] * 3000, levels, levels, deadlines)}
+        options={"trace": Trace.of([4e299, 0.0, 0.0, 5e299], [0] * 3000, levels, levels, deadlines)}
     )
     over = False
     while not over:

@@ -6,8 +6,8 @@ import pytest
 from scipy import integrate, optimize, special, stats
 
 from energy_route_env import ModelPool, ScalingLaws, make_scenario
+from energy_route_env.checks import InputError
 from energy_route_env.pool.scaling_laws import (
-    NORMAL_QUANTILE_OF_0_9,
     PUBLISHED,
     FloatArray,
     attempt_budget,
@@ -116,8 +116,25 @@ def test_normal_budget_leaves_m_skills_z_standard_deviations_below_the_mean(
     np.testing.assert_allclose(attempts * p - z * np.sqrt(attempts * p * (1 - p)), skills, rtol=1e-9)
 
 
-def test_the_published_quantile_is_scipys_to_the_last_bit() -> None:
-    assert special.ndtri(1 - PUBLISHED.failure_probability) == NORMAL_QUANTILE_OF_0_9
+@pytest.mark.parametrize(
+    ("pool", "difficulty"),
+    [
+        (ModelPool((1e6, 1e9), method="exact"), 1.8),
+        (ModelPool((1e9,), method="exact"), -5.0),
+        (ModelPool((1e9,), method="exact"), -100.0),
+        (ModelPool((1e9,), ScalingLaws(failure_probability=1e-20), "exact"), 1.8),
+    ],
+    ids=["small model", "hard task", "no success", "failure too improbable"],
+)
+def test_what_takes_too_many_attempts_to_count_is_refused(pool: ModelPool, difficulty: float) -> None:
+    with pytest.raises(InputError, match=r"attempts of method 'exact' is .* at most 9\.0072e"):
+        pool.energy_j(difficulty)
+
+
+def test_the_exact_budget_counts_up_to_where_whole_numbers_end() -> None:
+    """Where successes are rare their number is Poisson: K p is the mean at which 49 or fewer have probability 0.1."""
+    p = 2.5e-14
+    assert attempt_budget(p, "exact") * p == pytest.approx(special.gammainccinv(50, 0.1), rel=1e-9)
 
 
 @pytest.mark.parametrize("skills", [1, 2, 7, 50, 1000])

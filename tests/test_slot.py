@@ -15,6 +15,8 @@ from energy_route_env.pool.noise_grid import noise_grid
 from energy_route_env.pool.scaling_laws import inference_energy
 from energy_route_env.theory import SlotDistribution, SlotLaw, why_no_theory
 from energy_route_env.theory.slot import Tasks, with_errors
+from energy_route_env.world.arrivals import PoissonArrivals
+from energy_route_env.world.harvest import GammaHarvest
 
 PAPER = make_scenario("paper")
 SLOTS = [
@@ -111,6 +113,8 @@ def test_a_slots_harvest_can_be_given_in_place_of_the_scenarios() -> None:
 
 OBSTACLES = {
     "weather_file is": make_scenario("solar"),
+    "harvest_source is": make_scenario("paper", harvest_cv=None, harvest_source=GammaHarvest(1.0, 0.5)),
+    "arrival_source is": make_scenario("paper", arrival_source=PoissonArrivals(1.0)),
     "deadline_slots is 5": make_scenario("paper", deadline_slots=5),
     "capacity_j is 1.0": make_scenario("paper", capacity_j=1.0),
     "charge_efficiency is 0.9": make_scenario("paper", charge_efficiency=0.9),

@@ -72,8 +72,8 @@ class ScalingLaws:
 
 
 PUBLISHED = ScalingLaws()
-NORMAL_QUANTILE_OF_0_9 = 1.2815515655446004
-"""`scipy.special.ndtri(0.9)` to the last bit."""
+MOST_ATTEMPTS = 2.0**53
+"""Most attempts that method "exact" counts: a float holds every whole number up to here."""
 
 
 def pretraining_loss(n_params: ArrayLike, laws: ScalingLaws = PUBLISHED) -> FloatArray:
@@ -99,7 +99,7 @@ def attempt_budget(success: ArrayLike, method: BudgetMethod = "normal", laws: Sc
         laws: the parameters m and epsilon.
 
     Raises:
-        ValueError: if the method is neither of the two.
+        InputError: if the method is neither of the two, or "exact" would have to count more than `MOST_ATTEMPTS`.
     """
     require(method in get_args(BudgetMethod), "method", method, "'normal' or 'exact'")
     p = np.asarray(success, float)
@@ -108,30 +108,26 @@ def attempt_budget(success: ArrayLike, method: BudgetMethod = "normal", laws: Sc
 
 def _normal_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
     """K = [(z sqrt(1-p) + sqrt(z^2 (1-p) + 4m)) / 2]^2 / p."""
-    z, failure = _normal_quantile(1 - laws.failure_probability), 1 - p
-    root = z * np.sqrt(failure) + np.sqrt(z * z * failure + 4 * laws.skills)
-    return np.asarray(root * root / (4 * p))
-
-
-def _normal_quantile(probability: float) -> float:
-    """Phi^-1. The published 0.9 does without scipy, so that `import energy_route_env` and its scenarios stay light."""
-    if probability == 0.9:
-        return NORMAL_QUANTILE_OF_0_9
     from scipy import special
 
-    return float(special.ndtri(probability))
+    z, failure = special.ndtri(1 - laws.failure_probability), 1 - p
+    root = z * np.sqrt(failure) + np.sqrt(z * z * failure + 4 * laws.skills)
+    return np.asarray(root * root / (4 * p))
 
 
 def _exact_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
     """The quantile of m plus a negative binomial: bisect P(Binomial(K, p) >= m) = I_p(m, K - m + 1) over whole K."""
     from scipy import special
 
-    wanted = 1 - laws.failure_probability
     low = np.broadcast_to(np.ceil(laws.skills) - 1, p.shape).copy()
-    high = np.ceil(2 * _normal_budget(p, laws)) + 2
+    with np.errstate(divide="ignore", over="ignore"):
+        high = np.ceil(2 * _normal_budget(p, laws)) + 2
+    most = float(np.max(high, initial=0.0))
+    too_many = f"at most {MOST_ATTEMPTS:g}: the task is too hard, the model too small or the failure too improbable"
+    require(most <= MOST_ATTEMPTS, "attempts of method 'exact'", most, too_many)
     while np.any(high - low > 1):
         middle = np.maximum(np.floor((low + high) / 2), np.ceil(laws.skills))
-        enough = special.betainc(laws.skills, middle - laws.skills + 1, p) >= wanted
+        enough = special.betainc(laws.skills, middle - laws.skills + 1, p) >= 1 - laws.failure_probability
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return np.asarray(high)
 
