@@ -10,7 +10,7 @@ from agents.deferral import GreedyDeferral, SurplusDeferral
 from agents.dispatcher import Dispatcher
 from agents.variance_aware import VarianceAware
 from energy_route_env import Scenario
-from energy_route_env.checks import require_known
+from energy_route_env.checks import InputError, MissingExtra, require_known
 
 if TYPE_CHECKING:
     from agents.learned import Learned
@@ -25,7 +25,7 @@ def _learned() -> type[Learned]:
     try:
         from agents.learned import Learned
     except ImportError as error:
-        raise ImportError(f"Learned dispatchers need {error.name}: pip install -e '.[learned]'.") from error
+        raise MissingExtra(f"Learned dispatchers need {error.name}: pip install -e '.[learned]'.") from error
     return Learned
 
 
@@ -59,7 +59,7 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
     Raises:
         ValueError: if the name is unknown (with the nearest valid one), its number is not valid, or a policy does
             not fit.
-        ImportError: if it is learned and the extra `learned` is not installed.
+        MissingExtra: if it is learned and the extra `learned` is not installed.
 
     Example:
         >>> from energy_route_env import make_scenario
@@ -75,7 +75,7 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
         if stem == "surplus-deferral":
             return SurplusDeferral(scenario, float(number))
     except ValueError as error:
-        raise ValueError(f"dispatcher is {name!r}, but its number is not valid: {error}") from error
+        raise InputError(f"dispatcher is {name!r}, but its number is not valid: {error}") from error
     if name not in _PLAIN:
         require_known("dispatcher", [name], [known for known in NAMES if known != name])
     return _PLAIN[name](scenario)

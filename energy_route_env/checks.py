@@ -15,6 +15,10 @@ class InputError(ValueError):
     """What a user gave is not valid. Commands show its message alone; every other error shows its traceback."""
 
 
+class MissingExtra(ImportError):
+    """A package of an optional extra is not installed. The message says what to install."""
+
+
 def require(ok: bool, field: str, value: Any, allowed: str) -> None:
     """Raise an InputError naming field, value and what is allowed, unless `ok`."""
     if not ok:

@@ -1,1 +1,1 @@
-"""Asks questions of dispatchers in scenarios, saves the answers as tables, and draws from these alone."""
+"""Evaluates dispatchers in scenarios and saves the results as tables. Figures are drawn from these tables alone."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from eval import animate, benchmark, curves, day, figure_tables, plan, regimes, report, speed, tune
-from eval.commands import run
+from eval.commands import Commands, run
 
-COMMANDS = {
+COMMANDS: Commands = {
     "benchmark": (benchmark.BenchmarkArgs, benchmark.main),
     "figures": (figure_tables.FiguresArgs, figure_tables.main),
     "report": (report.ReportArgs, report.main),
@@ -20,8 +20,8 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Parse the command line and run the command."""
-    run("python -m eval", COMMANDS, "what was finished stands in the .partial folder")
+    """Run the command line."""
+    run("python -m eval", COMMANDS, "finished parts are in the .partial folder")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One episode as an animated picture, a frame a slot or every few slots."""
+"""One episode as an animated picture, with one frame for every slot or every few slots."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class AnimateArgs:
     dispatcher: str = "learned"
     """Name of the dispatcher."""
     episode: int = 0
-    """Which of the seed's episodes."""
+    """Number of the episode among those of the seed."""
     seed: int = 0
     """Seed of the traces; 0 is the benchmark's."""
     every: int = 0
-    """Slots from one frame to the next; by default as many as give at most 150 frames."""
+    """Slots from one frame to the next; 0 for as few as give at most 150 frames."""
     fps: float = 12.0
     """Frames per second."""
     out: Path = Path("solar.gif")
-    """The file to write, .gif, .webp or .png (animated); an older one is replaced."""
+    """The file to write: .gif, .webp or .png (animated). An existing one is replaced."""
 
     def check(self) -> None:
         """Check the counts and the file's name."""
@@ -51,7 +51,7 @@ class AnimateArgs:
 
 
 def main(args: AnimateArgs) -> None:
-    """Run, save the animation, and say where it lies."""
+    """Run, save the animation, and say where it is."""
     args.check()
     scenario = make_scenario(args.scenario, renewable_ratio=args.ratio)
     dispatcher = make_dispatcher(args.dispatcher, scenario)
@@ -66,7 +66,7 @@ def main(args: AnimateArgs) -> None:
 
 
 def episode_frames(scenario: Scenario, dispatcher: Dispatcher, trace: Trace, every: int) -> Iterator[Frame]:
-    """A frame at the first decision in every `every` slots, and one at the episode's end.
+    """One frame at the first decision of every `every` slots, and one at the end of the episode.
 
     Yields:
         Pictures of shape (height, width, 3).
@@ -94,13 +94,13 @@ def save_animation(frames: Sequence[Frame], path: Path, fps: float) -> None:
 
 
 def common_colors(frames: Sequence[Frame], most: int = 64) -> NDArray[np.uint8]:
-    """The commonest colours, shape (at most `most`, 3)."""
+    """The most common colours, shape (at most `most`, 3)."""
     colors, counts = np.unique(np.concatenate([_packed(frame) for frame in frames]), return_counts=True)
     return _unpacked(colors[np.argsort(-counts, kind="stable")[:most]])
 
 
 def in_palette(frame: Frame, palette: NDArray[np.uint8]) -> Image.Image:
-    """The frame in these colours: plain areas keep theirs exactly, smoothed letters take the nearest."""
+    """The frame in these colours; a colour that is not among them becomes the nearest one."""
     colors, which = np.unique(_packed(frame), return_inverse=True)
     apart = np.square(_unpacked(colors)[:, None].astype(int) - palette.astype(int)).sum(axis=-1)
     image = Image.fromarray(apart.argmin(axis=-1).astype(np.uint8)[which].reshape(frame.shape[:2]))
@@ -109,7 +109,7 @@ def in_palette(frame: Frame, palette: NDArray[np.uint8]) -> Image.Image:
 
 
 def _packed(frame: Frame) -> NDArray[np.int32]:
-    """A number for each pixel's colour."""
+    """Each pixel's colour as one number."""
     red, green, blue = np.moveaxis(frame.astype(np.int32), -1, 0)
     return ((red * 256 + green) * 256 + blue).ravel()
 

@@ -1,27 +1,35 @@
-"""What the command lines have in common: subcommands from dataclasses, and errors said in a sentence."""
+"""Subcommands from dataclasses, and how their errors are shown."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tyro
 
+from energy_route_env.checks import InputError, MissingExtra
 
-def run(prog: str, commands: dict[str, tuple[type, Callable[[Any], None]]], if_interrupted: str) -> None:
-    """Parse the command line and run the command; what is wrong with its arguments is said in a sentence.
+Commands = Mapping[str, tuple[type, Callable[..., None]]]
+"""For each command's name, the dataclass of its arguments and the function that takes one."""
+
+
+def run(prog: str, commands: Commands, if_interrupted: str) -> None:
+    """Parse the command line and run the command.
+
+    Wrong input, a missing extra and an interruption print one line to stderr and exit with 1. Every other error shows
+    its traceback.
 
     Args:
-        prog: how the program is called.
-        commands: for each name its arguments and what runs it.
-        if_interrupted: what becomes of an interrupted run.
+        prog: name of the program in its help.
+        commands: the subcommands.
+        if_interrupted: what to say when the run is interrupted.
     """
+    subcommands: dict[str, Callable[..., Any]] = {name: arguments for name, (arguments, _) in commands.items()}
     try:
-        subcommands = {name: arguments for name, (arguments, _) in commands.items()}
         args = tyro.extras.subcommand_cli_from_dict(subcommands, prog=prog)
         next(start for arguments, start in commands.values() if isinstance(args, arguments))(args)
-    except (ValueError, FileExistsError, ImportError) as error:
+    except (InputError, MissingExtra) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(f"interrupted: {if_interrupted}")

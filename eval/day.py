@@ -1,9 +1,8 @@
-"""One episode slot by slot: what sun, battery, backlog and grid did under several dispatchers."""
+"""One episode slot by slot: sun, battery, backlog and grid under several dispatchers."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,12 +13,12 @@ from agents import Dispatcher, make_dispatcher
 from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
 from energy_route_env.checks import require_whole
 from eval.figures import day_figure, save_figure
-from eval.records import ResultFolder, run_record
+from eval.records import ResultArgs, run_record
 from eval.rollout import draw_traces
 
 
 @dataclass(frozen=True)
-class DayArgs:
+class DayArgs(ResultArgs):
     """Run dispatchers through one trace and show every slot: a table and a picture."""
 
     scenario: str = "solar"
@@ -29,29 +28,21 @@ class DayArgs:
     dispatchers: tuple[str, ...] = ("myopic", "surplus-deferral", "learned")
     """Names of the dispatchers."""
     episode: int = 0
-    """Which of the seed's episodes."""
-    seed: int = 0
-    """Seed of the traces; 0 is the benchmark's."""
-    name: str = ""
-    """Name of the results' folder; by default day-<date>-<time>."""
-    results: Path = Path("results")
-    """Where the folder goes."""
-    overwrite: bool = False
-    """Replace an existing folder of that name."""
+    """Number of the episode among those of the seed."""
 
     def check(self) -> None:
         """Check the counts."""
+        super().check()
         require_whole("episode", self.episode, 0)
-        require_whole("seed", self.seed, 0)
 
 
 def main(args: DayArgs) -> None:
-    """Run, save the table and the picture, and say where they lie."""
+    """Run, save the table and the picture, and say where they are."""
     args.check()
     console = Console()
     scenario = make_scenario(args.scenario, renewable_ratio=args.ratio)
     dispatchers = {name: make_dispatcher(name, scenario) for name in args.dispatchers}
-    folder = ResultFolder(args.results, args.name or None, "day", overwrite=args.overwrite)
+    folder = args.folder("day")
     trace = draw_traces(scenario, [args.episode], args.seed)[0]
     tables = []
     for name, dispatcher in track(dispatchers.items(), "running", console=console):
@@ -60,16 +51,17 @@ def main(args: DayArgs) -> None:
     slots = pd.concat(tables, ignore_index=True)
     save_figure(day_figure(slots, scenario.capacity_j), folder.partial / "day")
     folder.finish({"slots": slots}, run_record(asdict(args)))
-    for name, table in slots.groupby("dispatcher", sort=False):
-        console.print(f"{name}: {table['auxiliary_j'].sum():.4g} J from the grid of {table['consumed_j'].sum():.4g} J")
+    for dispatcher_name, table in slots.groupby("dispatcher", sort=False):
+        grid_j, consumed_j = table["auxiliary_j"].sum(), table["consumed_j"].sum()
+        console.print(f"{dispatcher_name}: {grid_j:.4g} J from the grid of {consumed_j:.4g} J")
     console.print(folder.contents(), soft_wrap=True)
 
 
 def slot_by_slot(scenario: Scenario, dispatcher: Dispatcher, trace: Trace) -> pd.DataFrame:
-    """One row a slot: hours since the start, joules harvested, consumed and drawn from the grid, and what is left.
+    """One row for each slot.
 
-    `battery_j` and `backlog` are those after the slot's last decision; what the end of the episode runs and draws for a
-    remaining backlog counts in the last slot.
+    Columns: hours since the start, joules harvested, consumed and taken from the grid, and the battery and the backlog
+    after the slot's last decision. A backlog that remains at the end runs in the last slot.
     """
     env = EnergyRouteEnv(scenario)
     env.reset(options={"trace": trace})

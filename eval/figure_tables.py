@@ -1,4 +1,4 @@
-"""The tables behind the figures, and the command that computes and draws them; `eval.figures` sees the tables alone."""
+"""The tables behind the figures, and the command that computes and draws them. `eval.figures` sees only tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 from scipy import optimize
 
-from agents import Dispatcher, FixedModel, make_dispatcher, slot_law
+from agents import FixedModel, make_dispatcher, slot_law
+from agents.analytic import BatteryBlind
 from agents.policies import shipped_policies
 from energy_route_env import Decision, Scenario, Trace, make_scenario
 from energy_route_env.checks import require, require_whole
@@ -26,12 +27,14 @@ from energy_route_env.theory import (
 )
 from energy_route_env.units import FloatArray
 from eval.day import slot_by_slot
-from eval.figures import PICTURES, save_figure
-from eval.records import ResultFolder, run_record
+from eval.figures import save_figure
+from eval.pictures import PICTURES
+from eval.records import ResultArgs, read_csv, run_record
 from eval.regime_fit import FIRST_SLOT, draw_curves, fit_regime
 from eval.rollout import draw_traces, simulate
+from eval.runs import REFERENCE, dispatcher_names, make_run
 from eval.statistics import Estimate
-from eval.summary import dispatcher_names, summarise
+from eval.summary import summarise
 from eval.terminal import progress_bar
 
 Tables = dict[str, pd.DataFrame]
@@ -43,39 +46,32 @@ ERROR_RATES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 PAIRED_RATES = (0.01, 0.05, 0.2)
 """Error rates whose extra cost is measured on common traces."""
 VOLATILITY_GAPS_J = (10.0, 30.0, 100.0, 300.0, 1000.0)
-"""How much more the energy of the model of lower mean varies, in joules per square root of a slot."""
+"""By how much the model of lower mean has the higher volatility, in joules per square root of a slot."""
 DRIFT_GAPS_J = (1.0, 3.0, 10.0, 30.0, 60.0)
-"""How much lower that model's mean is, in joules per slot."""
+"""By how much its mean is lower, in joules per slot."""
 COMPARED = ("oracle", "scaling-law", "variance-aware", "greedy-deferral", "surplus-deferral", "learned")
-"""Dispatchers that are compared with the myopic one where no benchmark's summary is given."""
+"""Dispatchers to compare with the myopic one if no benchmark's summary is given."""
 
 
 @dataclass(frozen=True)
-class FiguresArgs:
+class FiguresArgs(ResultArgs):
     """Compute the tables behind the figures, save them, and draw the figures from them."""
 
     tables: Path | None = None
-    """A folder of saved tables to draw again from, without simulating; by default they are computed."""
+    """A folder of saved tables to draw from without simulating; by default they are computed."""
     summary: Path | None = None
     """summary.csv of a benchmark, for the comparison of dispatchers; by default a smaller one is run."""
     episodes: int = 400
     """Episodes of every simulated point."""
     trials: int = 100
     """Trials of every growth curve."""
-    longest: int = 100_000
+    horizon: int = 100_000
     """Slots of a growth curve."""
-    seed: int = 0
-    """Seed of traces and trials."""
-    name: str = ""
-    """Name of the results' folder; by default figures-<date>-<time>."""
-    results: Path = Path("results")
-    """Where the folder goes."""
-    overwrite: bool = False
-    """Replace an existing folder of that name."""
 
     def check(self) -> None:
         """Check the counts and that the named files exist."""
-        for name, least in (("episodes", 2), ("trials", 2), ("longest", 100), ("seed", 0)):
+        super().check()
+        for name, least in (("episodes", 2), ("trials", 2), ("horizon", 100)):
             require_whole(name, getattr(self, name), least)
         for name in ("tables", "summary"):
             path = getattr(self, name)
@@ -89,10 +85,10 @@ def main(args: FiguresArgs) -> None:
 
 
 def draw_all(args: FiguresArgs, console: Console) -> Path:
-    """Compute or read the tables, draw what they allow, say where it lies, and return the folder."""
+    """Compute or read the tables, draw what they allow, print where the results are, and return the folder."""
     args.check()
     tables = {} if args.tables is None else read_tables(args.tables)
-    folder = ResultFolder(args.results, args.name or None, "figures", overwrite=args.overwrite)
+    folder = args.folder("figures")
     builders = BUILDERS if args.tables is None else {}
     with progress_bar(console) as progress:
         bar = progress.add_task("starting", total=len(builders) + len(PICTURES))
@@ -111,21 +107,23 @@ def draw_all(args: FiguresArgs, console: Console) -> Path:
 
 
 def read_tables(folder: Path) -> Tables:
-    """The tables of a folder by name, with every number as it was when it was saved.
+    """The tables of a folder by name, with every number as it was saved.
 
     Raises:
-        ValueError: if the folder holds no table that a figure needs.
+        InputError: if the folder holds no table that a figure needs.
     """
     wanted = dict.fromkeys(table for picture in PICTURES.values() for table in picture.tables)
     files = {name: [*folder.glob(f"{name}.csv"), *folder.glob(f"{name}.csv.gz")] for name in wanted}
-    tables = {name: pd.read_csv(found[0]) for name, found in files.items() if found}
+    tables = {name: read_csv(found[0], "tables") for name, found in files.items() if found}
     require(bool(tables), "tables", str(folder), f"a folder with any of {', '.join(wanted)} (.csv)")
     return tables
 
 
-def _law(ratio: float = 1.0, dispatcher: str = "oracle") -> SlotLaw:
-    """The slot law in `paper`."""
-    return slot_law(make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio)))
+def _distribution(ratio: float = 1.0, dispatcher: str = "oracle") -> SlotLaw:
+    """The slot distribution in `paper`."""
+    blind = make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio))
+    assert isinstance(blind, BatteryBlind)
+    return slot_law(blind)
 
 
 def _up_to(horizon: int, lowest: int, count: int) -> NDArray[np.int64]:
@@ -134,7 +132,7 @@ def _up_to(horizon: int, lowest: int, count: int) -> NDArray[np.int64]:
 
 
 def universal_tables(args: FiguresArgs) -> Tables:
-    """Mean and spread of D_T over ratios and horizons of `paper` as simulated, and Brownian theory's one curve."""
+    """Mean and spread of D_T: simulated in `paper` over ratios and horizons, and Brownian theory's single curve."""
     drift = np.linspace(-6, 6, 241)
     theory = {
         "scaled_drift": drift,
@@ -147,17 +145,17 @@ def universal_tables(args: FiguresArgs) -> Tables:
 
 def _universal_points(args: FiguresArgs, ratio: float) -> list[dict[str, float]]:
     scenario = make_scenario("paper", renewable_ratio=ratio)
-    law, horizons = _law(ratio), (100, 300, 1000)
-    exact = exact_expected_auxiliary_energy(law, horizons)
+    distribution, horizons = _distribution(ratio), (100, 300, 1000)
+    exact = exact_expected_auxiliary_energy(distribution, horizons)
     result = simulate(scenario, make_dispatcher("oracle", scenario), args.episodes, args.seed, horizons)
     points = []
     for horizon, drawn, expected in zip(horizons, result.auxiliary_j.T, exact, strict=True):
         mean, (spread, spread_error) = Estimate.of(drawn), relative_spread(drawn)
-        scale = law.volatility * np.sqrt(horizon)
+        scale = distribution.volatility * np.sqrt(horizon)
         place = {"ratio": ratio, "horizon_slots": horizon, "episodes": args.episodes}
         measured = {"mean_j": mean.mean, "standard_error_j": mean.standard_error, "exact_j": expected}
         more = {"spread": spread, "spread_standard_error": spread_error}
-        more |= {"scale_j": scale, "scaled_drift": law.drift * horizon / scale}
+        more |= {"scale_j": scale, "scaled_drift": distribution.drift * horizon / scale}
         points.append(place | measured | more)
     return points
 
@@ -171,7 +169,7 @@ def relative_spread(samples: ArrayLike) -> tuple[float, float]:
 
 
 def cost_tables(_: FiguresArgs) -> Tables:
-    """Joules and seconds of a task on both models against its difficulty, and where they cross."""
+    """Joules and seconds of a task against its difficulty on both models, and where the models cross."""
     models = make_scenario("paper").models
     difficulty = np.linspace(1.7, 1.9, 101)
     measures = {"energy_j": models.energy_j, "latency_s": models.latency_s}
@@ -182,7 +180,7 @@ def cost_tables(_: FiguresArgs) -> Tables:
     ]
     crossings = []
     for name, measure in measures.items():
-        at = _root(lambda level, measure=measure: measure(level), 1.7, 1.9)
+        at = _root(measure, 1.7, 1.9)
         crossings.append({"measure": name, "difficulty": at, "value": float(measure(at)[0])})
     return {"costs": pd.concat(costs, ignore_index=True), "crossings": pd.DataFrame(crossings)}
 
@@ -193,57 +191,61 @@ def _root(both: Callable[[float], FloatArray], low: float, high: float, gap: flo
 
 
 def growth_tables(args: FiguresArgs) -> Tables:
-    """E[D_t] at ratio 1 for every error rate, drawn and from theory; and when each curve turns linear."""
-    slots = _up_to(args.longest, 1, 41)
+    """E[D_t] at ratio 1 for every error rate, drawn and by theory, and the slot at which each curve turns linear."""
+    slots = _up_to(args.horizon, 1, 41)
     curves, regimes = [], []
     for number, rate in enumerate(ERROR_RATES):
-        law = _law(dispatcher=f"error-{rate}")
-        drawn = draw_curves(law, slots, args.trials, np.random.default_rng([args.seed, number]))
-        curves.append(_growth_curve(law, slots, drawn).assign(error_rate=rate, trials=args.trials))
-        predicted = float(transition_horizon(law.drift, law.volatility)) if rate else float("inf")
-        regimes.append({"error_rate": rate, "predicted_slots": predicted} | _fit(slots, drawn))
+        distribution = _distribution(dispatcher=f"error-{rate}")
+        drawn = draw_curves(distribution, slots, args.trials, np.random.default_rng([args.seed, number]))
+        curves.append(_growth_curve(distribution, slots, drawn).assign(error_rate=rate, trials=args.trials))
+        predicted = float(transition_horizon(distribution.drift, distribution.volatility)) if rate else float("inf")
+        regimes.append({"error_rate": rate, "predicted_slots": predicted, **_fit(slots, drawn)})
     return {"growth": pd.concat(curves, ignore_index=True), "regimes": pd.DataFrame(regimes)}
 
 
-def _growth_curve(law: SlotLaw, slots: NDArray[np.int64], drawn: FloatArray) -> pd.DataFrame:
+def _growth_curve(distribution: SlotLaw, slots: NDArray[np.int64], drawn: FloatArray) -> pd.DataFrame:
     errors = drawn.std(axis=0, ddof=1) / np.sqrt(len(drawn))
     measured = {"slots": slots, "mean_j": drawn.mean(axis=0), "standard_error_j": errors}
-    exact = exact_expected_auxiliary_energy(law, slots)
-    brownian = expected_auxiliary_energy(law.drift, law.volatility, slots)
+    exact = exact_expected_auxiliary_energy(distribution, slots)
+    brownian = expected_auxiliary_energy(distribution.drift, distribution.volatility, slots)
     return pd.DataFrame(measured | {"exact_j": exact, "brownian_j": brownian})
 
 
 def _fit(slots: NDArray[np.int64], drawn: FloatArray) -> dict[str, float | str]:
-    """What a fit to the drawn curves, late enough to look Brownian, says of their regime."""
+    """The regime that is fitted to the drawn curves from `FIRST_SLOT` on."""
     late = np.flatnonzero(slots >= FIRST_SLOT)[::-2][::-1]  # every other one, the last among them
     fit = fit_regime(slots[late], drawn[:, late])
-    fitted = {"detected_regime": fit.name, "detected_slots": fit.transition_slots}
-    return fitted | {"slope": fit.slope, "slope_half_width": fit.slope_half_width}
+    return {
+        "detected_regime": fit.name,
+        "detected_slots": fit.transition_slots,
+        "slope": fit.slope,
+        "slope_half_width": fit.slope_half_width,
+    }
 
 
 def error_cost_tables(args: FiguresArgs) -> Tables:
-    """What routing errors add to E[D_T] at ratio 1, exactly; and as measured on traces common to all rates."""
-    horizon = min(3000, args.longest)
-    slots, read = _up_to(args.longest, 10, 41), _up_to(horizon, 30, 8)
-    scenario = make_scenario("paper", horizon_slots=horizon)
-    base = exact_expected_auxiliary_energy(_law(), slots)
-    drawn = simulate(scenario, make_dispatcher("oracle", scenario), args.episodes, args.seed, read).auxiliary_j
+    """What routing errors add to E[D_T] at ratio 1: exactly, and measured on the same traces for all rates."""
+    horizon = min(3000, args.horizon)
+    slots, read = _up_to(args.horizon, 10, 41), _up_to(horizon, 30, 8)
+    scenario, common = make_scenario("paper", horizon_slots=horizon), (args.episodes, args.seed, read.tolist())
+    base = exact_expected_auxiliary_energy(_distribution(), slots)
+    flawless = simulate(scenario, make_dispatcher("oracle", scenario), *common).auxiliary_j
     exact, measured = [], []
     for rate in PAIRED_RATES:
         name = f"error-{rate}"
-        law = _law(dispatcher=name)
-        extra = exact_expected_auxiliary_energy(law, slots) - base
-        exact.append({"error_rate": rate, "drift_j": law.drift, "slots": slots, "extra_j": extra})
-        erring = simulate(scenario, make_dispatcher(name, scenario), args.episodes, args.seed, read).auxiliary_j
-        for slot, estimate in zip(read, map(Estimate.of, (erring - drawn).T), strict=True):
-            place = {"error_rate": rate, "drift_j": law.drift, "slots": slot, "episodes": args.episodes}
+        distribution = _distribution(dispatcher=name)
+        extra = exact_expected_auxiliary_energy(distribution, slots) - base
+        exact.append({"error_rate": rate, "drift_j": distribution.drift, "slots": slots, "extra_j": extra})
+        added = simulate(scenario, make_dispatcher(name, scenario), *common).auxiliary_j - flawless
+        for slot, estimate in zip(read, map(Estimate.of, added.T), strict=True):
+            place = {"error_rate": rate, "drift_j": distribution.drift, "slots": slot, "episodes": args.episodes}
             measured.append(place | {"extra_j": estimate.mean, "standard_error_j": estimate.standard_error})
     theory = pd.concat([pd.DataFrame(columns) for columns in exact], ignore_index=True)
     return {"error_cost": theory, "error_cost_measured": pd.DataFrame(measured)}
 
 
 def variance_tables(args: FiguresArgs) -> Tables:
-    """What variance-awareness saves where the model of lower mean is the more variable one."""
+    """What variance-awareness saves if the model of lower mean has the higher volatility."""
     settings = [two_models(volatility, drift) for volatility in VOLATILITY_GAPS_J for drift in DRIFT_GAPS_J]
     return {"variance_gain": pd.DataFrame([_variance_gain(args, scenario) for scenario in settings])}
 
@@ -251,9 +253,9 @@ def variance_tables(args: FiguresArgs) -> Tables:
 def two_models(volatility_gap_j: float, drift_gap_j: float) -> Scenario:
     """Critical `paper` with one uncertain difficulty at which its two models differ by these gaps.
 
-    The small model's energy rises faster with difficulty, so that noise makes it the more variable one: the noise is
-    solved for, and the difficulty so easy that the small model's mean is lower by `drift_gap_j` (one task a slot is
-    expected, so that the gap between means is that between drifts).
+    The small model's energy rises faster with difficulty, so noise makes it the more variable one. Noise and difficulty
+    are solved for. The difficulty is easy enough that the small model's mean is lower by `drift_gap_j`: one task a slot
+    is expected, so the gap between drifts is that between means.
     """
     models = make_scenario("paper").models
 
@@ -262,19 +264,19 @@ def two_models(volatility_gap_j: float, drift_gap_j: float) -> Scenario:
         return make_scenario("paper", difficulties=(level,), difficulty_noise=noise, horizon_slots=100)
 
     def off(noise: float) -> float:
-        small, large = _laws(scenario(noise))
+        small, large = _distributions(scenario(noise))
         return small.volatility - large.volatility - volatility_gap_j
 
     return scenario(float(optimize.brentq(off, 0.01, 0.25, xtol=1e-9)))
 
 
-def _laws(scenario: Scenario) -> list[SlotLaw]:
-    """The slot law of each model alone."""
+def _distributions(scenario: Scenario) -> list[SlotLaw]:
+    """The slot distribution of each model alone."""
     return [slot_law(FixedModel(scenario, model)) for model in range(len(scenario.models))]
 
 
 def _variance_gain(args: FiguresArgs, scenario: Scenario) -> dict[str, float]:
-    small, large = _laws(scenario)
+    small, large = _distributions(scenario)
     myopic, aware = (
         simulate(scenario, make_dispatcher(name, scenario), args.episodes, args.seed).auxiliary_j[:, -1]
         for name in ("myopic", "variance-aware")
@@ -295,24 +297,15 @@ def _variance_gain(args: FiguresArgs, scenario: Scenario) -> dict[str, float]:
 def dispatcher_tables(args: FiguresArgs) -> Tables:
     """The summary of the given benchmark, or of a smaller one at ratio 1."""
     if args.summary is not None:
-        return {"summary": pd.read_csv(args.summary)}
+        return {"summary": read_csv(args.summary, "summary")}
     settings = [make_scenario(name) for name in ("paper", "uncertain", "solar")]
-    cells = {(s.name, 1.0, name): (s, make_dispatcher(name, s)) for s in settings for name in _compared(s)}
-    tables = [_episodes(args, place, *cell) for place, cell in cells.items()]
-    return {"summary": summarise(pd.concat(tables, ignore_index=True), cells)}
+    runs = [make_run(scenario, name) for scenario in settings for name in _compared(scenario)]
+    tables = [run.episodes(args.episodes, args.seed) for run in runs]
+    return {"summary": summarise(pd.concat(tables, ignore_index=True), runs)}
 
 
 def _compared(scenario: Scenario) -> list[str]:
-    usual = dispatcher_names(scenario)
-    return [name for name in usual if name == usual[0] or name in COMPARED]
-
-
-def _episodes(
-    args: FiguresArgs, place: tuple[str, float, str], scenario: Scenario, dispatcher: Dispatcher
-) -> pd.DataFrame:
-    result = simulate(scenario, dispatcher, args.episodes, args.seed)
-    columns = {"tasks": result.tasks, "latency_s": result.latency_s}
-    return pd.DataFrame(dict(zip(("scenario", "ratio", "dispatcher"), place, strict=True)) | columns | result.balance)
+    return [name for name in dispatcher_names(scenario) if name in (REFERENCE, *COMPARED)]
 
 
 def day_tables(args: FiguresArgs) -> Tables:
@@ -325,7 +318,7 @@ def day_tables(args: FiguresArgs) -> Tables:
 
 
 def decision_tables(_: FiguresArgs) -> Tables:
-    """The models chosen in `uncertain` for every battery and difficulty, half-way through an episode."""
+    """The models chosen in `uncertain` for every battery and difficulty, halfway through an episode."""
     scenario = make_scenario("uncertain")
     battery, difficulty = (
         grid.ravel() for grid in np.meshgrid(np.linspace(0, 40e3, 81), scenario.difficulties, indexing="ij")
@@ -357,4 +350,4 @@ BUILDERS: dict[str, Callable[[FiguresArgs], Tables]] = {
     "solar day": day_tables,
     "decision map": decision_tables,
 }
-"""What computes the tables, in order."""
+"""The functions that compute the tables, in order."""

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -20,8 +20,14 @@ from matplotlib.patches import Patch
 from energy_route_env.units import energy_unit
 
 COLORS = ("#4269d0", "#ff725c", "#3ca951", "#efb118", "#a463f2", "#6cc5b0", "#97bbf5", "#9c6b4e")
-"""Told apart by most colour-blind readers, on white and on black."""
-STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25}
+"""Most colour-blind readers can tell these apart, on white and on black."""
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+}
 SUN = "#e3a008"
 INK = "#222222"
 WIDE, FLAT = (5.6, 5.6), (5.6, 3.6)
@@ -31,7 +37,7 @@ WIDE, FLAT = (5.6, 5.6), (5.6, 3.6)
 def new_figure(
     rows: int, width: float, height: float, ratios: Sequence[float] | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with axes above each other that share their x, of these relative heights."""
+    """A figure with `rows` axes that share their x, and those axes from top to bottom; `ratios` are their heights."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
@@ -46,13 +52,13 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def day_figure(slots: pd.DataFrame, capacity_j: float = math.inf) -> Figure:
-    """Sun and demand, battery, backlog and what the grid gave, for each dispatcher.
+    """Sun and demand, battery, backlog, and what the grid supplied, for each dispatcher.
 
     Args:
         slots: as `eval.day` saves them.
         capacity_j: the battery's capacity, drawn where it is finite.
 
-    The demand of the end, when all that still waits runs at once, may leave the picture.
+    The demand of the last slot, in which the backlog runs at once, may exceed the axis.
     """
     figure, (flow, battery, backlog, grid) = new_figure(4, 9, 8.5)
     sun = slots[slots["dispatcher"] == slots["dispatcher"].iloc[0]]
@@ -107,7 +113,7 @@ def universal_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
     beyond.plot(x, theory["mean"] - drift_only, color=INK)
     for (slots, table), color in zip(points.groupby("horizon_slots"), COLORS, strict=False):
         at, scale = table["scaled_drift"], table["scale_j"]
-        bars = {"yerr": 1.96 * table["standard_error_j"] / scale, "fmt": "o", "ms": 4, "color": color}
+        bars: dict[str, Any] = {"yerr": 1.96 * table["standard_error_j"] / scale, "fmt": "o", "ms": 4, "color": color}
         whole.errorbar(at, table["mean_j"] / scale, label=f"simulated, T = {slots}", **bars)
         beyond.errorbar(at, table["mean_j"] / scale - at.clip(lower=0), **bars)
     whole.set_ylabel("E[D_T] / (σ√T)")
@@ -122,7 +128,7 @@ def spread_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
     figure, (axis,) = new_figure(1, *FLAT)
     axis.plot(theory["scaled_drift"], theory["spread"], color=INK, label="Brownian theory")
     for (slots, table), color in zip(points.groupby("horizon_slots"), COLORS, strict=False):
-        bars = {"yerr": 1.96 * table["spread_standard_error"], "fmt": "o", "ms": 4, "color": color}
+        bars: dict[str, Any] = {"yerr": 1.96 * table["spread_standard_error"], "fmt": "o", "ms": 4, "color": color}
         axis.errorbar(table["scaled_drift"], table["spread"], label=f"simulated, T = {slots}", **bars)
     critical = math.sqrt(math.pi / 2 - 1)
     axis.plot(0, critical, "D", color=COLORS[1], mfc="white", ms=9, zorder=3, label=f"critical: {critical:.3f}")
@@ -172,8 +178,8 @@ def growth_figure(growth: pd.DataFrame, regimes: pd.DataFrame) -> Figure:
     return figure
 
 
-def _style(style: str) -> dict[str, str]:
-    """Keywords of a line or of a marker."""
+def _style(style: str) -> dict[str, Any]:
+    """Keywords for a line style or a marker."""
     return {"ls": style} if style in ("-", "--", ":") else {"marker": style, "ls": ""}
 
 
@@ -184,7 +190,7 @@ def error_cost_figure(theory: pd.DataFrame, measured: pd.DataFrame) -> Figure:
         points = measured[measured["error_rate"] == rate]
         added, added_points = (rows["drift_j"] * rows["slots"] for rows in (table, points))
         extra.plot(table["slots"], table["extra_j"], color=color, label=f"error {rate:g}")
-        bars = {"fmt": "o", "ms": 4, "color": color}
+        bars: dict[str, Any] = {"fmt": "o", "ms": 4, "color": color}
         extra.errorbar(points["slots"], points["extra_j"], 1.96 * points["standard_error_j"], **bars)
         share.plot(table["slots"], table["extra_j"] / added, color=color)
         of_added = 1.96 * points["standard_error_j"] / added_points
@@ -218,7 +224,7 @@ def dispatchers_figure(summary: pd.DataFrame) -> Figure:
 
 
 def _dot_axis(axis: Axes, title: str, order: list[str]) -> None:
-    """Names on the left, nought marked, percent linear within 1 % and logarithmic beyond."""
+    """Names on the left and a line at 0; percent are linear within 1 % and logarithmic beyond."""
     axis.axvline(0, color="gray", lw=1)
     axis.set_xscale("symlog", linthresh=1.0, linscale=0.6)
     ticks = (-100, -10, -1, 0, 1, 10, 100)
@@ -246,9 +252,11 @@ def variance_figure(gains: pd.DataFrame) -> Figure:
     gaps = gains.round({"drift_gap_j": 1, "volatility_gap_j": 1})
     percent, half = (100 * gaps[name] / gaps["myopic_j"] for name in ("difference_j", "difference_j_half_width"))
     grid = gaps.assign(saved=-percent).pivot(index="volatility_gap_j", columns="drift_gap_j", values="saved")
-    limits = {"vmin": min(grid.min(axis=None), 0.0), "vmax": 1.5 * max(grid.max(axis=None), 1.0)}
-    mesh = axis.pcolormesh(grid.to_numpy(), cmap="YlGn", edgecolors="white", lw=2, **limits)
-    columns, rows = grid.columns.get_indexer(gaps["drift_gap_j"]), grid.index.get_indexer(gaps["volatility_gap_j"])
+    saved = grid.to_numpy(float)
+    low, high = min(np.nanmin(saved), 0.0), 1.5 * max(np.nanmax(saved), 1.0)
+    mesh = axis.pcolormesh(saved, cmap="YlGn", edgecolors="white", lw=2, vmin=low, vmax=high)
+    columns = grid.columns.get_indexer(pd.Index(gaps["drift_gap_j"]))
+    rows = grid.index.get_indexer(pd.Index(gaps["volatility_gap_j"]))
     for x, y, value, error in zip(columns, rows, -percent, half, strict=True):
         axis.annotate(f"{value:.1f}\n±{error:.1f}", (x + 0.5, y + 0.5), ha="center", va="center", fontsize=9)
     axis.set_xticks(np.arange(grid.shape[1]) + 0.5, [f"{gap:g}" for gap in grid.columns])
@@ -260,7 +268,7 @@ def variance_figure(gains: pd.DataFrame) -> Figure:
 
 
 def solar_day_figure(slots: pd.DataFrame) -> Figure:
-    """`day_figure` in the width of the others; the capacity comes from the table."""
+    """`day_figure` as wide as the other figures; the capacity comes from the table."""
     figure = day_figure(slots, float(slots["capacity_j"].iloc[0]))
     figure.set_size_inches(WIDE[0], 8)
     return figure
@@ -283,114 +291,3 @@ def decision_figure(maps: pd.DataFrame) -> Figure:
     handles = [Patch(color=colors(k), label=f"model {k}") for k in range(colors.N)]
     figure.legend(handles=handles, loc="outside upper center", frameon=False, ncols=colors.N)
     return figure
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the report: what it is drawn from, and the words that go with it."""
-
-    draw: Callable[..., Figure]
-    tables: tuple[str, ...]
-    """Names of the tables that `draw` takes, in order."""
-    title: str
-    caption: str
-    """What is shown and how its numbers were made."""
-    alt: str
-    """The picture in words, for those who cannot see it."""
-
-
-PICTURES = {
-    "dispatchers": Picture(
-        dispatchers_figure,
-        ("summary",),
-        "Every dispatcher beside the myopic one",
-        "Auxiliary energy minus the myopic dispatcher's on the same traces, in percent of the latter; left is better. "
-        "Bars are 95 % intervals of the paired difference. The scale is linear within 1 % and logarithmic beyond.",
-        "Dot plot with one panel for each scenario and one row for each dispatcher: paired difference in auxiliary "
-        "energy to the myopic dispatcher in percent, with intervals, at each renewable ratio. The tables hold the "
-        "same numbers.",
-    ),
-    "universal": Picture(
-        universal_figure,
-        ("universal", "universal_theory"),
-        "One curve for all regimes",
-        "Mean auxiliary energy in units of σ√T, from the oracle in `paper` at nine renewable ratios, read at three "
-        "horizons of the same episodes (95 % intervals). Drift alone misses what fluctuations cost, most at ν = 0. "
-        "Where D_T is a few slots' worth, sums over slots peak lower than a Brownian motion.",
-        "Scaled mean auxiliary energy against scaled drift. Simulated points follow the Brownian curve, which rises "
-        "from near 0 in surplus through 0.80 at zero drift towards the diagonal in deficit. Below, the excess over "
-        "drift alone peaks at zero drift.",
-    ),
-    "spread": Picture(
-        spread_figure,
-        ("universal", "universal_theory"),
-        "How far episodes differ",
-        "Standard deviation of D_T over its mean, from the same episodes; intervals by the delta method. At zero drift "
-        "Brownian theory says √(π/2 − 1) ≈ 0.756 at every horizon. Deep in surplus D_T is only a few slots' worth, and "
-        "spreads more than a Brownian motion's.",
-        "Relative spread of the auxiliary energy against scaled drift: in theory 1 in surplus, 0.756 at zero drift, "
-        "falling towards 0 in deficit; simulated points lie above it in surplus.",
-    ),
-    "costs": Picture(
-        cost_figure,
-        ("costs", "crossings"),
-        "What a task costs",
-        "Joules and seconds of a task by the scaling laws with the published parameters, and where the two models "
-        "cross (roots of the closed form). Left of both crossings the large model wins on both axes, right of both the "
-        "small one.",
-        "Energy and latency per task against difficulty for models of 1e9 and 1e10 parameters. All curves fall as "
-        "tasks get easier; energy crosses at difficulty 1.73864, latency at 1.82968.",
-    ),
-    "growth": Picture(
-        growth_figure,
-        ("growth", "regimes"),
-        "Errors turn the square root linear",
-        "E[D_t] at ratio 1 with routing errors: means and standard errors of independent trials of the slot sums, the "
-        "exact expectation and the Brownian one. T* = 2σ²/(πν²) is where drift should outweigh the square root; the "
-        "star is where a fit to the drawn curve finds the change.",
-        "Mean auxiliary energy against time on two logarithmic axes, one curve for each error rate. Without errors it "
-        "grows as the square root; the larger the error rate, the earlier the curve bends to slope one.",
-    ),
-    "error_cost": Picture(
-        error_cost_figure,
-        ("error_cost", "error_cost_measured"),
-        "What an error costs",
-        "Auxiliary energy that errors add at ratio 1: exact differences (lines) and paired differences on common "
-        "traces (points, 95 % intervals). In the long run all of the added demand νT comes from the grid; before T* "
-        "the battery bears about half of it.",
-        "Above, auxiliary energy added by three error rates against the horizon, on logarithmic axes. Below, its share "
-        "of the added demand: starting above one half and rising towards one, sooner for higher error rates.",
-    ),
-    "variance_gain": Picture(
-        variance_figure,
-        ("variance_gain",),
-        "What variance-awareness buys",
-        "Two models in critical `paper` with one uncertain difficulty. Level and noise are solved for, so that the "
-        "small model's mean is lower by the drift gap and its energy more variable by the volatility gap. Percent of "
-        "the myopic dispatcher's auxiliary energy that the variance-aware one saves on the same traces of 100 slots, "
-        "with 95 % half widths.",
-        "Grid of savings over drift gap and volatility gap: each square is labelled with the percentage saved and its "
-        "half width. Savings are larger for large volatility gaps and small drift gaps.",
-    ),
-    "day": Picture(
-        solar_day_figure,
-        ("day",),
-        "Three days of sun",
-        "One episode of `solar` at ratio 1, slot by slot, under three dispatchers on the same trace: sun and demand, "
-        "battery (dotted: capacity), tasks waiting, and energy from the grid so far. The demand of the end, when all "
-        "that still waits runs at once, may leave the picture.",
-        "Four panels over three days for each dispatcher: sun and demand, battery, backlog and cumulated grid energy. "
-        "Dispatchers that defer build a backlog at night and clear it in the sun.",
-    ),
-    "decision_map": Picture(
-        decision_figure,
-        ("decision_map",),
-        "Who is sent where",
-        "The model chosen in `uncertain` half-way through an episode for a task that is alone, with a mean harvest "
-        "untouched, over battery and observed difficulty. Model 0 is the small one. Myopic takes the lowest expected "
-        "energy; variance-aware also counts what variance costs, by the Brownian value function.",
-        "One map for each dispatcher over battery and observed difficulty, coloured by the chosen model: hard tasks go "
-        "to the large model, easy ones to the small one.",
-    ),
-}
-"""All figures by name, in the order of the report."""

@@ -1,11 +1,14 @@
-"""Results on disk: written aside, moved into place whole, never over something that is there unasked."""
+"""Results on disk. They are written to a partial folder and moved into place whole; nothing is replaced unasked."""
 
 from __future__ import annotations
 
 import json
 import platform
+import shlex
 import shutil
 import subprocess
+import sys
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -13,41 +16,59 @@ from typing import Any
 
 import pandas as pd
 
+from energy_route_env.checks import InputError, require, require_whole
+
 PACKAGES = ("energy-route-env", "gymnasium", "numpy", "scipy", "pandas", "pvlib", "torch", "stable-baselines3")
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file, in a folder made if need be, so that a kill leaves the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+@dataclass(frozen=True)
+class ResultArgs:
+    """The arguments of every command that saves a folder of results."""
+
+    seed: int = 0
+    """Seed of all randomness; 0 is the benchmark's."""
+    name: str = ""
+    """Name of the results' folder; by default <command>-<date>-<time>."""
+    results: Path = Path("results")
+    """Where the folder goes."""
+    overwrite: bool = False
+    """Replace an existing folder of that name."""
+
+    def check(self) -> None:
+        """Check the arguments.
+
+        Raises:
+            InputError: naming the argument, its value and what is allowed.
+        """
+        require_whole("seed", self.seed, 0)
+
+    def folder(self, kind: str) -> ResultFolder:
+        """The folder for the results of this kind of run."""
+        return ResultFolder(self.results, self.name or None, kind, self.overwrite)
 
 
 class ResultFolder:
     """A folder of results that appears whole or not at all.
 
-    While the run goes on its parts stand in `<name>.partial` beside it, where a killed run leaves them.
+    While the run goes on, its parts are in `<name>.partial` beside it. A killed run leaves them there.
 
     Args:
         results: the folder of all results.
         name: the name of this one; by default <kind>-<date>-<time>.
         kind: what ran.
-        overwrite: whether an existing folder of that name is replaced, once the new one is complete.
+        overwrite: whether to replace an existing folder of that name, once the new one is complete.
 
     Raises:
-        ValueError: if the name is not a plain one.
-        FileExistsError: if a folder of that name exists and is not to be replaced.
+        InputError: if the name is not a plain one, or a folder of that name exists and is not to be replaced.
     """
 
     def __init__(self, results: Path, name: str | None, kind: str, overwrite: bool = False) -> None:
         """Make the partial folder."""
         name = name or f"{kind}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-        if Path(name).name != name or name in (".", ".."):
-            raise ValueError(f"name is {name!r}, but it must be a plain folder name.")
+        require(Path(name).name == name and name not in (".", ".."), "name", name, "a plain folder name")
         self.path, self.partial = results / name, results / f"{name}.partial"
         if self.path.exists() and not overwrite:
-            raise FileExistsError(f"{self.path} exists already: give another --name, or --overwrite to replace it.")
+            raise InputError(f"{self.path} exists already: give another --name, or --overwrite to replace it.")
         _set_aside(self.partial)
         self.partial.mkdir(parents=True)
         self._parts: list[Path] = []
@@ -58,7 +79,7 @@ class ResultFolder:
         table.to_csv(self._parts[-1], index=False, compression={"method": "gzip", "compresslevel": 1})
 
     def finish(self, tables: dict[str, pd.DataFrame], record: dict[str, Any]) -> None:
-        """Save the whole tables (long ones compressed) and the record, drop the parts, and move into place."""
+        """Save the tables (long ones compressed) and the record, delete the parts, and move the folder into place."""
         for name, table in tables.items():
             suffix = ".csv.gz" if len(table) > 1000 else ".csv"
             table.to_csv(self.partial / f"{name}{suffix}", index=False)
@@ -70,12 +91,12 @@ class ResultFolder:
         self.partial.rename(self.path)
 
     def contents(self) -> str:
-        """A line that says where the finished results lie and what is there."""
+        """One line: where the finished results are, and the names of the files."""
         return f"Results: {self.path} ({', '.join(sorted(file.name for file in self.path.iterdir()))})"
 
 
 def _set_aside(partial: Path) -> None:
-    """Keep what a killed run of the same name has left, under the first free number."""
+    """Rename what a killed run of the same name left, with the first free number."""
     number = 1
     while partial.exists():
         kept = partial.with_suffix(f".killed-{number}")
@@ -85,8 +106,9 @@ def _set_aside(partial: Path) -> None:
 
 
 def run_record(arguments: dict[str, Any]) -> dict[str, Any]:
-    """What is needed to run again: arguments, time, versions, git state."""
+    """What is needed to run again: command, arguments, time, versions, git state."""
     return {
+        "command": command_line(),
         "arguments": arguments,
         "finished_utc": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -97,6 +119,27 @@ def run_record(arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def command_line() -> str:
+    """The command that started this process, ready to paste into a shell."""
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    program = ["-m", module.name.removesuffix(".__main__")] if module else sys.argv[:1]
+    return shlex.join(["python", *program, *sys.argv[1:]])
+
+
+def read_csv(path: Path, argument: str) -> pd.DataFrame:
+    """Read a saved table.
+
+    Raises:
+        InputError: naming the command's argument, if the file is not a table with rows.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
+        table = pd.DataFrame()
+    require(len(table) > 0, argument, str(path), "a CSV table with rows")
+    return table
+
+
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
@@ -105,7 +148,7 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git answers in this checkout, None outside of one."""
+    """What git answers in this checkout; None outside one."""
     try:
         result = subprocess.run(
             ["git", "-C", str(Path(__file__).parent), *arguments], capture_output=True, text=True, check=True

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from eval.columns import filled, settings
 
 
 def plain_table(title: str | None = None) -> Table:
@@ -21,7 +26,35 @@ def plain_table(title: str | None = None) -> Table:
     )
 
 
+def filled_table(
+    columns: Sequence[tuple[str, Sequence[str]]], title: str | None = None, left: Sequence[str] = ("dispatcher",)
+) -> Table:
+    """A table from heads and cells, one pair a column.
+
+    Args:
+        columns: heads, and as many cells in each column.
+        title: of the table.
+        left: heads of the columns of words: they are aligned left and may wrap. The others are aligned right.
+    """
+    table = plain_table(title)
+    for head, _ in columns:
+        words = head in left
+        table.add_column(head, justify="left" if words else "right", no_wrap=not words)
+    for row in zip(*(cells for _, cells in columns), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def summary_tables(summary: pd.DataFrame) -> Iterator[Table]:
+    """Two tables, each narrower than 80 columns, for each scenario and ratio."""
+    for title, rows in settings(summary):
+        names = ("dispatcher\n", list(rows["dispatcher"]))
+        for kind, head in (("energy", title), ("cost", None)):
+            columns = [(f"{name}\n{unit}", cells) for name, unit, cells in filled(rows, kind)]
+            yield filled_table([names, *columns], head, left=names[:1])
+
+
 def progress_bar(console: Console) -> Progress:
-    """Progress with what is at hand, how much is done, and the time so far."""
+    """A progress bar with the current task, how much is done, and the time so far."""
     columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console)

@@ -1,4 +1,4 @@
-"""Where surplus deferral should call the battery nearly full."""
+"""From which level on surplus deferral should treat the battery as nearly full."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from agents import SurplusDeferral
 from energy_route_env import make_scenario
 from eval.rollout import simulate
 from eval.statistics import Estimate
+from eval.terminal import filled_table
 
 
 @dataclass(frozen=True)
 class TuneArgs:
-    """Try thresholds of surplus deferral on common traces, apart from those of the benchmark."""
+    """Compare thresholds of surplus deferral on common traces that the benchmark does not use."""
 
     scenario: str = "solar"
     """Name of the scenario."""
@@ -31,19 +31,18 @@ class TuneArgs:
 
 
 def main(args: TuneArgs) -> None:
-    """Run every threshold and print the auxiliary energy, and the paired difference to the default's."""
+    """Run every threshold and print the auxiliary energy, and its paired difference to the default's."""
     scenario = make_scenario(args.scenario, renewable_ratio=args.ratio)
-    console = Console()
-    drawn = {}
-    for threshold in track(dict.fromkeys((*args.thresholds, SurplusDeferral.DEFAULT_THRESHOLD)), console=console):
+    console, default = Console(), SurplusDeferral.DEFAULT_THRESHOLD
+    auxiliary_gj = {}
+    for threshold in track(sorted({*args.thresholds, default}), console=console):
         result = simulate(scenario, SurplusDeferral(scenario, threshold), args.episodes, args.seed)
-        drawn[threshold] = result.auxiliary_j[:, -1] / 1e9
-    table = Table("threshold", "auxiliary, GJ", f"minus {SurplusDeferral.DEFAULT_THRESHOLD:g} (default), GJ")
-    for threshold, auxiliary in sorted(drawn.items()):
-        mean, difference = Estimate.of(auxiliary), Estimate.of(auxiliary - drawn[SurplusDeferral.DEFAULT_THRESHOLD])
-        table.add_row(
-            f"{threshold:g}",
-            f"{mean.mean:.3f} ± {mean.half_width:.3f}",
-            f"{difference.mean:+.4f} ± {difference.half_width:.4f}",
-        )
-    console.print(table)
+        auxiliary_gj[threshold] = result.auxiliary_j[:, -1] / 1e9
+    means = [Estimate.of(values) for values in auxiliary_gj.values()]
+    differences = [Estimate.of(values - auxiliary_gj[default]) for values in auxiliary_gj.values()]
+    columns = [
+        ("threshold", [f"{threshold:g}" for threshold in auxiliary_gj]),
+        ("auxiliary, GJ", [f"{mean.mean:.3f} ± {mean.half_width:.3f}" for mean in means]),
+        (f"minus {default:g} (default), GJ", [f"{d.mean:+.4f} ± {d.half_width:.4f}" for d in differences]),
+    ]
+    console.print(filled_table(columns))

@@ -18,6 +18,7 @@ from scipy import stats
 
 from agents import SurplusDeferral
 from energy_route_env import make_scenario
+from energy_route_env.checks import InputError
 from eval import benchmark
 from eval.benchmark import BenchmarkArgs
 from eval.rollout import simulate
@@ -213,7 +214,7 @@ def test_a_second_run_of_the_same_name_is_refused_before_it_works(tmp_path: Path
     run(SMALL, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert {path.name for path in before} == {"episodes.csv", "summary.csv", "run.json", "report.html"}
-    with pytest.raises(FileExistsError, match="small exists already"):
+    with pytest.raises(InputError, match="small exists already"):
         run(SMALL, tmp_path, seed=1)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     run(SMALL, tmp_path, seed=1, overwrite=True)
@@ -255,7 +256,7 @@ def test_a_run_that_is_stopped_leaves_its_finished_parts_and_no_finished_folder(
     first = pd.read_csv(partial / "episodes-001.csv.gz")
     assert (len(first), set(first["dispatcher"])) == (300, {"myopic"})
     if number == signal.SIGINT:
-        assert said == "interrupted: what was finished stands in the .partial folder\n"
+        assert said == "interrupted: finished parts are in the .partial folder\n"
 
 
 # What is printed

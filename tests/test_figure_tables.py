@@ -23,9 +23,9 @@ from eval.figure_tables import (
     universal_tables,
     variance_tables,
 )
-from eval.figures import PICTURES
+from eval.pictures import PICTURES
 
-SMALL = FiguresArgs(episodes=60, trials=40, longest=1000, seed=5)
+SMALL = FiguresArgs(episodes=60, trials=40, horizon=1000, seed=5)
 
 
 def exact_j(ratio: float, dispatcher: str, slots: int) -> float:
@@ -36,7 +36,7 @@ def exact_j(ratio: float, dispatcher: str, slots: int) -> float:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = tmp_path_factory.mktemp("results")
-    main(FiguresArgs(episodes=12, trials=10, longest=200, name="first", results=results))
+    main(FiguresArgs(episodes=12, trials=10, horizon=200, name="first", results=results))
     return results / "first"
 
 
@@ -143,7 +143,7 @@ def test_only_the_figures_whose_tables_are_there_are_drawn(folder: Path, tmp_pat
     ("wrong", "message"),
     [
         ({"episodes": 1}, "episodes"),
-        ({"longest": 50}, "longest"),
+        ({"horizon": 50}, "horizon"),
         ({"tables": Path("nowhere")}, "a folder of saved tables"),
         ({"summary": Path("nowhere")}, "a summary.csv"),
     ],

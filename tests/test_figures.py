@@ -8,6 +8,7 @@ import pytest
 
 from agents import make_dispatcher
 from energy_route_env import make_scenario
+from energy_route_env.checks import InputError
 from eval.curves import CurvesArgs, gather
 from eval.curves import main as draw_curves
 from eval.day import DayArgs, slot_by_slot
@@ -81,5 +82,5 @@ def test_learning_curves_of_all_seeds_are_gathered_and_drawn(tmp_path: Path) -> 
 
 
 def test_a_folder_without_curves_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"each must be the folder of a run, with seed-\*/curve\.csv"):
+    with pytest.raises(InputError, match=r"each must be the folder of a run, with seed-\*/curve\.csv"):
         gather((tmp_path,))

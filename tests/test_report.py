@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eval.benchmark import BenchmarkArgs, verdicts
+from eval.benchmark import BenchmarkArgs
 from eval.benchmark import main as benchmark
-from eval.figures import PICTURES
-from eval.report import ReportArgs, main, write_report
+from eval.pictures import PICTURES
+from eval.report import ReportArgs, _code, main, write_report
+from eval.verdicts import verdicts
 
 THEORY = ["drift_j", "volatility_j", "brownian_j", "brownian_deviation_se", "exact_j", "exact_deviation_se"]
 SCALES = {"TJ": 1e12, "GJ": 1e9, "MJ": 1e6, "kJ": 1e3, "J": 1.0}
@@ -159,18 +160,26 @@ def test_a_summary_with_nothing_to_compare_makes_a_report_too(copy: Path, change
     assert not any("minus myopic, %" in rows[0] for rows in tables.values())
 
 
-def test_a_dispatchers_name_is_text_whatever_it_holds(copy: Path) -> None:
+def test_a_name_is_text_whatever_it_holds(copy: Path) -> None:
     text = (copy / "summary.csv").read_text().replace("variance-aware", "<b>&policy.safetensors")
-    (copy / "summary.csv").write_text(text)
+    (copy / "summary.csv").write_text(text.replace("uncertain", "<i>'s"))
+    record = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps(record | {"command": "echo <u>", "platform": "<s>"}))
     page = Page(write_report(copy))
-    assert "b" not in {tag for tag, _ in page.elements}
+    assert not {"b", "i", "u", "s"} & {tag for tag, _ in page.elements}
     assert all("<b>&policy.safetensors" in [row[0] for row in rows] for rows in page.tables.values())
+    assert "<i>'s, ratio 1: 20 episodes of 200 slots" in page.tables
+    assert ("section", {"id": "scenario-<i>'s"}) in page.elements
+    assert "echo <u>" in page.text and "on <s>" in page.text
+
+
+def test_a_caption_is_text_with_code_between_backticks() -> None:
+    assert _code("a < b, `x <y>` and `z`") == "a &lt; b, <code>x &lt;y&gt;</code> and <code>z</code>"
 
 
 def test_the_page_says_how_to_run_it_again(copy: Path) -> None:
     text, record = Page(write_report(copy)).text, json.loads((copy / "run.json").read_text())
-    command = "python -m eval benchmark --scenarios paper uncertain solar --ratios 0.9 1.0"
-    assert f"{command} --dispatchers oracle error-0.05 variance-aware --episodes 20 --seed 0" in text
+    assert record["command"] in text
     for fact in (record["python"], *(f"{name} {version}" for name, version in record["versions"].items())):
         assert fact in text
     assert str(record["git_commit"] or "unknown") in text

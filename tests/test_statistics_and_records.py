@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from energy_route_env.checks import InputError
 from eval import records
 from eval.records import ResultFolder, run_record
 from eval.statistics import Estimate
@@ -117,9 +118,7 @@ def test_what_a_killed_run_left_is_set_aside_and_gets_into_no_other_results(tmp_
 def test_an_existing_folder_is_never_replaced_unasked(tmp_path: Path) -> None:
     finished(tmp_path)
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    with pytest.raises(
-        FileExistsError, match=r"run exists already: give another --name, or --overwrite to replace it\.$"
-    ):
+    with pytest.raises(InputError, match=r"run exists already: give another --name, or --overwrite to replace it\.$"):
         ResultFolder(tmp_path, "run", "benchmark")
     assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
     assert entries(tmp_path) == ["run", "run/run.json", "run/summary.csv"]
@@ -142,7 +141,7 @@ def test_overwrite_needs_nothing_to_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a/b", "../run", "..", ".", "/run", "run/", "./run"])
 def test_a_name_that_is_a_path_is_refused(name: str, tmp_path: Path) -> None:
     results = tmp_path / "results"
-    with pytest.raises(ValueError, match=r"^name is '.+', but it must be a plain folder name\.$"):
+    with pytest.raises(InputError, match=r"^name is '.+', but it must be a plain folder name\.$"):
         ResultFolder(results, name, "benchmark")
     assert entries(tmp_path) == []
 
@@ -160,7 +159,16 @@ def test_without_a_name_the_folder_is_called_by_kind_and_time(tmp_path: Path) ->
 def test_the_record_says_what_is_needed_to_run_again() -> None:
     arguments: dict[str, Any] = {"seed": 3, "ratios": (0.9, 1.0)}
     record = run_record(arguments)
-    assert set(record) == {"arguments", "finished_utc", "python", "platform", "versions", "git_commit", "git_dirty"}
+    assert set(record) == {
+        "command",
+        "arguments",
+        "finished_utc",
+        "python",
+        "platform",
+        "versions",
+        "git_commit",
+        "git_dirty",
+    }
     assert record["arguments"] == arguments
     assert record["python"] == platform.python_version()
     assert record["platform"] == platform.platform()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from energy_route_env.checks import InputError, MissingExtra
 from energy_route_env.units import FloatArray
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def photovoltaic_series(weather_file: str, slot_seconds: float) -> FloatArray:
         Joules per slot, shape (365 * 86400 / slot_seconds,).
 
     Raises:
-        ValueError: if the file is missing, is not of these formats, or gives no sunshine.
-        ImportError: if pvlib is not installed.
+        InputError: if the file is missing, is not of these formats, or gives no sunshine.
+        MissingExtra: if pvlib is not installed.
     """
     from scipy.interpolate import PchipInterpolator
 
@@ -49,7 +50,7 @@ def _pvlib() -> Any:
     try:
         import pvlib
     except ImportError as error:
-        raise ImportError("Photovoltaic harvest needs pvlib: pip install 'energy-route-env[solar]'.") from error
+        raise MissingExtra("Photovoltaic harvest needs pvlib: pip install 'energy-route-env[solar]'.") from error
     return pvlib
 
 
@@ -60,7 +61,7 @@ def _find(weather_file: str) -> Path:
     for path in (Path(weather_file), shipped / weather_file):
         if path.is_file():
             return path
-    raise ValueError(
+    raise InputError(
         f"weather_file is {weather_file!r}, but it must be the path of a TMY3, TMY2, EPW or PVGIS file, or the name of "
         f"one that ships with pvlib (723170TYA.CSV, 703165TY.csv, 12839.tm2): no such file was found."
     )
@@ -73,7 +74,7 @@ def _hourly_power(path: str) -> FloatArray:
     power = _pvwatts(weather, latitude, longitude)
     by_local_time = np.roll(power, _hours_to_local_midnight(weather.index[0], longitude))
     if not (np.isfinite(by_local_time).all() and by_local_time.sum() > 0):
-        raise ValueError(f"weather_file is {path!r}, but it must give sunshine and no missing values.")
+        raise InputError(f"weather_file is {path!r}, but it must give sunshine and no missing values.")
     return by_local_time
 
 
@@ -112,7 +113,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, float, float]:
             return _as_hours(weather, minutes_to_middle), float(place["latitude"]), float(place["longitude"])
         except (ValueError, LookupError, TypeError, AttributeError, NameError, StopIteration, OSError) as error:
             errors.append(f"{read.__name__[6:]}: {type(error).__name__} {str(error).splitlines()[:1]}")
-    raise ValueError(
+    raise InputError(
         f"weather_file is {str(path)!r}, but it must be a whole year by the hour in a format that pvlib reads "
         f"(TMY3, EPW, PVGIS, TMY2). Tried {'; '.join(errors)}."
     )

@@ -1,0 +1,138 @@
+"""The columns of a summary's tables, each defined once, for the terminal and for the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+
+from energy_route_env.units import energy_unit
+from eval.runs import REFERENCE
+
+Unit = Callable[[pd.DataFrame], tuple[float, str]]
+"""Takes a table's rows and returns the size and the name of the unit that the column is shown in."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the tables: where its numbers come from, what they mean, and how they are written."""
+
+    name: str
+    source: str
+    """The column of the summary."""
+    meaning: str
+    """What the number is and how it was made, for the report."""
+    unit: Unit
+    table: Literal["energy", "cost", "report alone"] = "energy"
+    """Which of the terminal's two tables shows it; the report has one table with all columns."""
+    digits: int = 2
+    sign: Literal["", "+"] = ""
+    interval: bool = False
+    """Whether to show the half width of the interval too."""
+    difference: bool = False
+    """Whether it is a difference to the reference; the reference's own cell is then empty."""
+
+    def cells(self, rows: pd.DataFrame) -> list[str]:
+        """The text of each row; "" where there is no number."""
+        size, _ = self.unit(rows)
+        values = rows[self.source].mask(self.difference & (rows["dispatcher"] == REFERENCE))
+        cells = [number(value, size, self.digits, self.sign) for value in values]
+        if not self.interval:
+            return cells
+        halves = [number(half, size, self.digits) for half in rows[f"{self.source}_half_width"]]
+        return [cell and f"{cell} ± {half}" for cell, half in zip(cells, halves, strict=True)]
+
+
+def number(value: float, size: float = 1.0, digits: int = 2, sign: str = "") -> str:
+    """The value in units of `size`; "" where it is nan."""
+    rounded = round(value / size, digits) + 0.0  # no negative zero
+    return "" if pd.isna(rounded) else f"{rounded:{sign},.{digits}f}"
+
+
+def fixed(name: str, size: float = 1.0) -> Unit:
+    """The same unit for all rows."""
+    return lambda _: (size, name)
+
+
+def auxiliary_unit(rows: pd.DataFrame) -> tuple[float, str]:
+    """The unit of energy that suits the auxiliary energies."""
+    return energy_unit(rows["auxiliary_j"])
+
+
+def task_unit(rows: pd.DataFrame) -> tuple[float, str]:
+    """The unit of energy that suits the energies of a task."""
+    return energy_unit(rows["energy_per_task_j"])
+
+
+def percent_of_reference(rows: pd.DataFrame) -> tuple[float, str]:
+    """One percent of the reference's auxiliary energy; nan where that is 0."""
+    reference = float(rows.loc[rows["dispatcher"] == REFERENCE, "auxiliary_j"].iloc[0])
+    return reference / 100 or math.nan, "%"
+
+
+AUXILIARY = Column(
+    "auxiliary",
+    "auxiliary_j",
+    "Energy that the grid supplied in a whole episode: the mean over episodes, ± the half width of its 95 % interval "
+    "(Student's t).",
+    auxiliary_unit,
+    interval=True,
+)
+DIFFERENCE = replace(
+    AUXILIARY,
+    name=f"minus {REFERENCE}",
+    source="difference_j",
+    meaning=f"Mean of the episode-by-episode difference to the {REFERENCE} dispatcher on the same traces, with the "
+    "interval of that paired difference. In percent it is divided by that dispatcher's mean.",
+    sign="+",
+    difference=True,
+)
+BROWNIAN = (
+    "E[D_T] of a Brownian motion with the dispatcher's own drift and standard deviation per slot (the paper's Theorem "
+    "2). It is given where slots are independent, no task can wait, the battery is ideal and the dispatcher does not "
+    "look at it."
+)
+TASKS = "averaged over all tasks of all episodes."
+COLUMNS = (
+    AUXILIARY,
+    DIFFERENCE,
+    replace(DIFFERENCE, unit=percent_of_reference, table="report alone"),
+    Column("Brownian", "brownian_j", BROWNIAN, auxiliary_unit),
+    Column(
+        "exact",
+        "exact_j",
+        "E[D_T] by Spitzer's identity, without approximation, under the same conditions.",
+        auxiliary_unit,
+    ),
+    Column("off by", "exact_deviation_se", "Simulated minus exact, in standard errors.", fixed("SE"), "energy", 1, "+"),
+    Column("per task", "energy_per_task_j", f"Energy of a task, {TASKS}", task_unit, "cost", 1),
+    Column("latency", "latency_s", f"Seconds that a query takes, {TASKS}", fixed("s"), "cost", 1),
+    Column("grid", "grid_share", "Share of the energy consumed that the grid supplied.", fixed("%", 0.01), "cost", 1),
+    Column("spilled", "spilled_share", "Share of the harvest that a full battery lost.", fixed("%", 0.01), "cost", 1),
+    Column("drift", "drift_j", "Mean of a slot's demand minus harvest.", fixed("J"), "cost", 1),
+    Column("std", "volatility_j", "Standard deviation of a slot's demand minus harvest.", fixed("J"), "cost", 1),
+)
+"""All columns except the dispatcher's name, in the report's order."""
+
+
+def settings(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each scenario at each ratio, with a title for their table."""
+    for _, rows in summary.groupby(["scenario", "ratio"], sort=False):
+        first = rows.iloc[0]
+        size = f"{first['episodes']} episodes of {first['horizon_slots']} slots"
+        yield f"{first['scenario']}, ratio {first['ratio']:g}: {size}", rows
+
+
+def filled(rows: pd.DataFrame, table: str | None = None) -> list[tuple[str, str, list[str]]]:
+    """Name, unit and cells of every column that holds a number.
+
+    Args:
+        rows: of one table.
+        table: which of the terminal's tables; by default all columns.
+    """
+    columns = [column for column in COLUMNS if table in (None, column.table)]
+    shown = [(column.name, column.unit(rows)[1], column.cells(rows)) for column in columns]
+    return [(name, unit, cells) for name, unit, cells in shown if any(cells)]

@@ -1,0 +1,61 @@
+"""What a benchmark runs: the dispatchers of each scenario, and the episodes of one run as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pandas as pd
+
+from agents import Dispatcher, make_dispatcher
+from agents.policies import shipped_policies
+from energy_route_env import Scenario
+from eval.rollout import simulate
+
+ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "error-0.05", "fixed-0", "fixed-1", "random")
+DEFERRAL = ("greedy-deferral", "surplus-deferral")
+REFERENCE = "myopic"
+"""The dispatcher that all others are compared with, episode by episode."""
+PLACE = ("scenario", "ratio", "dispatcher")
+"""The columns that say which run a row belongs to."""
+
+
+class Run(NamedTuple):
+    """One dispatcher in one scenario."""
+
+    scenario: Scenario
+    name: str
+    """The dispatcher's name."""
+    dispatcher: Dispatcher
+
+    @property
+    def place(self) -> tuple[str, float, str]:
+        """The run's values of `PLACE`."""
+        return self.scenario.name, float(self.scenario.renewable_ratio), self.name
+
+    def episodes(self, count: int, seed: int, progress: Callable[[int], object] | None = None) -> pd.DataFrame:
+        """Simulate; return one row for each episode, energies in joules.
+
+        Args:
+            count: how many episodes.
+            seed: seed of their traces.
+            progress: called with the number of episodes just finished.
+        """
+        result = simulate(self.scenario, self.dispatcher, count, seed, progress=progress)
+        columns = {"episode": range(count), "tasks": result.tasks, "latency_s": result.latency_s}
+        return pd.DataFrame(dict(zip(PLACE, self.place, strict=True)) | columns | result.balance)
+
+
+def make_run(scenario: Scenario, name: str) -> Run:
+    """The run of the dispatcher of this name.
+
+    Raises:
+        InputError: if the name is unknown or the dispatcher does not fit the scenario.
+    """
+    return Run(scenario, name, make_dispatcher(name, scenario))
+
+
+def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[str]:
+    """The dispatchers to run in a scenario, the reference first; by default all that fit it."""
+    names = wanted or ROUTING + DEFERRAL * scenario.can_wait + ("learned",) * (scenario.name in shipped_policies())
+    return list(dict.fromkeys((REFERENCE, *names)))

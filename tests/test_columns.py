@@ -1,0 +1,106 @@
+"""Every column is written alike on the terminal and in the report, as a summary worked out by hand says."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from eval.columns import COLUMNS, filled, number, settings
+from eval.report import _table
+from eval.terminal import summary_tables
+
+NAN = math.nan
+SUMMARY = pd.DataFrame(
+    {
+        "scenario": "paper",
+        "ratio": 0.9,
+        "dispatcher": ["myopic", "random", "learned"],
+        "episodes": 20,
+        "horizon_slots": 1000,
+        "auxiliary_j": [20e3, 1234.5e3, 19e3],
+        "auxiliary_j_half_width": [4e3, 50.25e3, 3e3],
+        "difference_j": [0.0, 1214.5e3, -1e3],
+        "difference_j_half_width": [0.0, 30e3, 500.0],
+        "energy_per_task_j": [594.07, 1700.0, 600.0],
+        "latency_s": [17.25, 18.04, 16.96],
+        "grid_share": [0.1, 0.5, 0.0704],
+        "spilled_share": [0.0, 0.25, 0.0123],
+        "drift_j": [-0.04, 59.4, NAN],
+        "volatility_j": [696.89, 1234.56, NAN],
+        "brownian_j": [21e3, 1200e3, NAN],
+        "brownian_deviation_se": [1.0, 2.0, NAN],
+        "exact_j": [20.5e3, 1199e3, NAN],
+        "exact_deviation_se": [-0.25, 1.5, NAN],
+    }
+)
+BY_HAND = {
+    ("auxiliary", "MJ"): ["0.02 ± 0.00", "1.23 ± 0.05", "0.02 ± 0.00"],
+    ("minus myopic", "MJ"): ["", "+1.21 ± 0.03", "+0.00 ± 0.00"],
+    ("minus myopic", "%"): ["", "+6,072.50 ± 150.00", "-5.00 ± 2.50"],
+    ("Brownian", "MJ"): ["0.02", "1.20", ""],
+    ("exact", "MJ"): ["0.02", "1.20", ""],
+    ("off by", "SE"): ["-0.2", "+1.5", ""],
+    ("per task", "kJ"): ["0.6", "1.7", "0.6"],
+    ("latency", "s"): ["17.2", "18.0", "17.0"],
+    ("grid", "%"): ["10.0", "50.0", "7.0"],
+    ("spilled", "%"): ["0.0", "25.0", "1.2"],
+    ("drift", "J"): ["0.0", "59.4", ""],
+    ("std", "J"): ["696.9", "1,234.6", ""],
+}
+
+
+def shown(summary: pd.DataFrame) -> dict[tuple[str, str], list[str]]:
+    return {(name, unit): cells for name, unit, cells in filled(summary)}
+
+
+def test_every_column_is_written_as_by_hand() -> None:
+    assert shown(SUMMARY) == BY_HAND
+    assert len(COLUMNS) == len(BY_HAND)
+
+
+def test_the_report_and_the_terminal_write_the_same_cells() -> None:
+    report = _table("", SUMMARY)
+    assert report["heads"] == ["dispatcher", *(f"{name}, {unit}" for name, unit in BY_HAND)]
+    assert [row["name"] for row in report["rows"]] == ["myopic", "random", "learned"]
+    assert list(zip(*(row["cells"] for row in report["rows"]), strict=True)) == list(map(tuple, BY_HAND.values()))
+    terminal = [column for table in summary_tables(SUMMARY) for column in table.columns]
+    written = {str(column.header): list(column.cells) for column in terminal}
+    names = {"dispatcher\n": ["myopic", "random", "learned"]}
+    alone = {
+        f"{name}\n{unit}": cells for (name, unit), cells in BY_HAND.items() if (name, unit) != ("minus myopic", "%")
+    }
+    assert written == names | alone
+
+
+def test_a_table_is_named_after_its_setting() -> None:
+    both = pd.concat([SUMMARY, SUMMARY.assign(ratio=1.0, episodes=7)])
+    titles = ["paper, ratio 0.9: 20 episodes of 1000 slots", "paper, ratio 1: 7 episodes of 1000 slots"]
+    assert [title for title, _ in settings(both)] == titles
+    assert all(list(rows["dispatcher"]) == ["myopic", "random", "learned"] for _, rows in settings(both))
+
+
+def test_the_report_marks_the_least_auxiliary_energy() -> None:
+    assert [row["best"] for row in _table("", SUMMARY)["rows"]] == [False, False, True]
+
+
+def test_a_column_without_a_number_is_left_out() -> None:
+    without = [name for name, unit in shown(SUMMARY.assign(exact_deviation_se=NAN, auxiliary_j=0.0))]
+    assert "off by" not in without
+    assert without.count("minus myopic") == 1, "percent of nothing"
+
+
+@pytest.mark.parametrize(
+    ("value", "arguments", "text"),
+    [
+        (-0.001, {}, "0.00"),
+        (-0.001, {"sign": "+"}, "+0.00"),
+        (1234567.0, {"digits": 1}, "1,234,567.0"),
+        (1500.0, {"size": 1e3, "sign": "+"}, "+1.50"),
+        (NAN, {}, ""),
+        (1.0, {"size": NAN}, ""),
+    ],
+)
+def test_a_number_has_no_negative_zero_and_is_empty_where_there_is_none(
+    value: float, arguments: dict, text: str
+) -> None:
+    assert number(value, **arguments) == text
