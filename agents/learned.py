@@ -1,17 +1,20 @@
 """Learned dispatchers: a policy network from a safetensors file with its card, or any Stable-Baselines3 model.
 
-A policy is two files: `NAME.safetensors` holds the weights of a multilayer perceptron from the observation to a score
-per action, `NAME.json` (its card) what it was trained for, how, and what it achieved. Nothing in them is executed when
-they are read.
+A policy is two files. `NAME.safetensors` holds the weights of a multilayer perceptron from the observation to a score
+per action. `NAME.json`, its card, says what it was trained for, how, and what it achieved. Reading them executes
+nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +27,11 @@ from safetensors.torch import load, save
 from agents.dispatcher import Actions, Dispatcher
 from agents.policies import shipped_policies
 from energy_route_env import FEATURES, Decision, Scenario
+from energy_route_env.checks import InputError
+from energy_route_env.files import write_atomically
 
+TRANSFERS = ("renewable_ratio", "horizon_slots")
+"""Scenario fields that may differ from those of the training: a policy is meant to work at other values too."""
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
 Layers = Mapping[str, torch.Tensor]
 
@@ -48,7 +55,7 @@ class Learned(Dispatcher):
         self._predict = predict
 
     def act(self, decision: Decision) -> Actions:
-        """The policy's actions, without chance."""
+        """The policy's actions. It draws nothing."""
         return self._predict(np.ascontiguousarray(decision.observation))
 
     @classmethod
@@ -61,10 +68,10 @@ class Learned(Dispatcher):
         """The policy that comes with the project for the scenario of this name.
 
         Raises:
-            ValueError: if there is none, or it does not fit.
+            InputError: if there is none, or it does not fit.
         """
         if scenario.name not in shipped_policies():
-            raise ValueError(
+            raise InputError(
                 f"scenario.name is {scenario.name!r}, but it must be one with a shipped policy "
                 f"({', '.join(shipped_policies())}). Train one: python -m train ppo --help, and give the path of its "
                 f"policy.safetensors instead of 'learned'."
@@ -75,19 +82,22 @@ class Learned(Dispatcher):
     def load(cls, path: str | os.PathLike[str], scenario: Scenario) -> Learned:
         """A policy from its two files, checked against each other and against the scenario.
 
+        The fields in `TRANSFERS` may differ from those of its training. A warning names every other field that does.
+
         Raises:
-            ValueError: if a file is missing, truncated, of another format (a pickle, say) or of another shape, or the
+            InputError: if a file is missing, truncated, of another format (a pickle, say) or of another shape, or the
                 policy was trained on observations that mean something else.
         """
         weights, card = _read(Path(path))
         _check_observation(Path(path), card, scenario)
+        _warn_of_differences(Path(path), card, scenario)
         layers = _check_layers(Path(path), weights, card, scenario)
         activation = ACTIVATIONS[card["network"]["activation"]]
         return cls(lambda observation: _best_action(layers, activation, observation))
 
 
 def observation_meaning(scenario: Scenario) -> dict[str, Any]:
-    """What an observation's numbers and an action's index stand for; a policy can only be used where it is the same."""
+    """What an observation's numbers and an action's index mean. A policy is refused where they mean something else."""
     return {
         "features": list(FEATURES),
         "models": list(scenario.models.n_params),
@@ -97,19 +107,29 @@ def observation_meaning(scenario: Scenario) -> dict[str, Any]:
     }
 
 
+def trained_for(scenario: Scenario) -> dict[str, Any]:
+    """The scenario's other fields, as a card holds them: numbers and words, "inf" for an unlimited battery."""
+    known = {"name", "summary", *observation_meaning(scenario)}
+    return {field.name: _plain(getattr(scenario, field.name)) for field in fields(scenario) if field.name not in known}
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it, a string where JSON has nothing like it."""
+    return value if value is None or (isinstance(value, (int, float)) and math.isfinite(value)) else str(value)
+
+
 def save_policy(path: Path, layers: Layers, card: dict[str, Any]) -> None:
     """Write the weights and then the card, each whole or not at all.
 
     Args:
         path: of the weights, ending in .safetensors.
         layers: `0.weight` (out, in), `0.bias` (out,), `1.weight`, ... from the observation on.
-        card: with at least `observation` (see `observation_meaning`) and `network` ("activation" and "sizes").
+        card: with at least `observation` (see `observation_meaning`), `trained_for` (see there) and `network`
+            ("activation" and "sizes").
     """
     data = save(dict(layers))
-    for file, content in ((path, data), (path.with_suffix(".json"), _card_text(card, data))):
-        partial = file.with_name(file.name + ".partial")
-        partial.write_bytes(content)
-        partial.replace(file)
+    write_atomically(path, data)
+    write_atomically(path.with_suffix(".json"), _card_text(card, data))
 
 
 def _card_text(card: dict[str, Any], weights: bytes) -> bytes:
@@ -120,14 +140,14 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     card_path = path.with_suffix(".json")
     for file in (path, card_path):
         if not file.is_file():
-            raise ValueError(
+            raise InputError(
                 f"policy is {str(path)!r}, but {file.name} is missing there: weights and card go together."
             )
     data = path.read_bytes()
     try:
         weights = load(data)
     except SafetensorError as error:
-        raise ValueError(
+        raise InputError(
             f"policy is {str(path)!r}, but it must be a whole safetensors file; this one is truncated or of another "
             f"format, such as a pickle ({error})."
         ) from error
@@ -136,11 +156,11 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         whole = card["weights_sha256"] == hashlib.sha256(data).hexdigest()
         known = card["network"]["activation"] in ACTIVATIONS and card["observation"] and card["network"]["sizes"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise InputError(
             f"policy is {str(path)!r}, but its card {card_path.name} is not one of a policy ({error!r})."
         ) from error
     if not (whole and known):
-        raise ValueError(f"policy is {str(path)!r}, but its card {card_path.name} describes other weights than these.")
+        raise InputError(f"policy is {str(path)!r}, but its card {card_path.name} describes other weights than these.")
     return weights, card
 
 
@@ -148,10 +168,30 @@ def _check_observation(path: Path, card: dict[str, Any], scenario: Scenario) -> 
     for name, here in observation_meaning(scenario).items():
         there = card["observation"].get(name)
         if there != here:
-            raise ValueError(
+            raise InputError(
                 f"policy is {str(path)!r}, but it must be of this scenario's observation: it was trained where {name} "
                 f"is {there!r}, here it is {here!r}."
             )
+
+
+def _warn_of_differences(path: Path, card: dict[str, Any], scenario: Scenario) -> None:
+    """Warn of every field that differs from the training's and is not in `TRANSFERS`."""
+    trained, here = card.get("trained_for", {}), trained_for(scenario)
+    pairs = {name: (trained.get(name, "not recorded"), here[name]) for name in here if name not in TRANSFERS}
+    told = [f"{name} was {there!r} and is {now!r}" for name, (there, now) in pairs.items() if not _same(there, now)]
+    if told:
+        warnings.warn(
+            f"policy {str(path)!r} was trained for another scenario: {'; '.join(told)}. It is meant to work at another "
+            f"{' and '.join(TRANSFERS)}, but not beyond. Compare it with other dispatchers here, or train one here.",
+            stacklevel=4,
+        )
+
+
+def _same(trained: Any, here: Any) -> bool:
+    """Whether two values of a card agree, numbers to within the last digits that a platform may change."""
+    if isinstance(trained, (int, float)) and isinstance(here, (int, float)):
+        return math.isclose(trained, here, rel_tol=1e-9)
+    return bool(trained == here)
 
 
 def _check_layers(
@@ -163,9 +203,9 @@ def _check_layers(
     wanted |= {f"{i}.bias": (sizes[i + 1],) for i in range(len(sizes) - 1)}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if found != wanted:
-        raise ValueError(f"policy is {str(path)!r} with shapes {found}, but they must be {wanted}.")
+        raise InputError(f"policy is {str(path)!r} with shapes {found}, but they must be {wanted}.")
     if not all(tensor.dtype is torch.float32 and bool(tensor.isfinite().all()) for tensor in weights.values()):
-        raise ValueError(f"policy is {str(path)!r}, but all of its weights must be finite float32 values.")
+        raise InputError(f"policy is {str(path)!r}, but all of its weights must be finite float32 values.")
     return [(weights[f"{i}.weight"], weights[f"{i}.bias"]) for i in range(len(sizes) - 1)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel, ScalingLaw
 from agents.deferral import GreedyDeferral, SurplusDeferral
@@ -39,9 +39,10 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
     "surplus-deferral": SurplusDeferral,
     "learned": _shipped,
 }
-_WITH_NUMBER: dict[str, Callable[[Scenario, str], Dispatcher]] = {
-    "error": lambda scenario, rate: ErrorProne(Oracle(scenario), float(rate)),
-    "fixed": lambda scenario, model: FixedModel(scenario, int(model)),
+_WITH_NUMBER: dict[str, tuple[type[int] | type[float], Callable[[Scenario, Any], Dispatcher]]] = {
+    "error": (float, lambda scenario, rate: ErrorProne(Oracle(scenario), rate)),
+    "fixed": (int, FixedModel),
+    "surplus-deferral": (float, SurplusDeferral),
 }
 NAMES = (*_PLAIN, "error-RATE", "fixed-MODEL")
 """Every valid name; RATE and MODEL stand for a number, as in error-0.05 and fixed-0."""
@@ -69,13 +70,19 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
     if name.endswith(".safetensors"):
         return _learned().load(name, scenario)
     stem, _, number = name.rpartition("-")
-    try:
-        if stem in _WITH_NUMBER:
-            return _WITH_NUMBER[stem](scenario, number)
-        if stem == "surplus-deferral":
-            return SurplusDeferral(scenario, float(number))
-    except ValueError as error:
-        raise InputError(f"dispatcher is {name!r}, but its number is not valid: {error}") from error
+    if stem in _WITH_NUMBER:
+        kind, make = _WITH_NUMBER[stem]
+        try:
+            return make(scenario, _number(kind, number))
+        except InputError as error:
+            raise InputError(f"dispatcher is {name!r}, but its number is not valid: {error}") from error
     if name not in _PLAIN:
         require_known("dispatcher", [name], [known for known in NAMES if known != name])
     return _PLAIN[name](scenario)
+
+
+def _number(kind: type[int] | type[float], text: str) -> int | float:
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise InputError(str(error)) from error

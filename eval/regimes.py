@@ -115,7 +115,7 @@ def fit_table(curves: pd.DataFrame, known: Mapping[Any, dict[str, Any]], slope_f
         values: tuple[Any, ...] = tuple(key)
         wide = group.pivot(index="episode", columns="slots", values="auxiliary_j")
         fit = asdict(fit_regime(slots, wide.to_numpy(), slope_from))
-        fit = {"regime": fit.pop("name")} | {f"bic_{key}": value for key, value in fit.pop("bic").items()} | fit
+        fit = {"regime": fit.pop("name")} | fit
         rows.append(dict(zip(place, values, strict=True)) | fit | known[values[:2]])
     return pd.DataFrame(rows)
 

@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,9 @@ import torch
 from stable_baselines3 import A2C, DQN, PPO
 
 from agents import make_dispatcher
-from agents.learned import Learned, observation_meaning, save_policy
+from agents.learned import Learned, observation_meaning, save_policy, trained_for
 from energy_route_env import make_scenario
+from energy_route_env.checks import InputError
 from eval.rollout import simulate
 from train.ppo import policy_layers
 from train.sb3_vec_env import SB3EnergyRoute
@@ -34,8 +36,9 @@ def layers(sizes: list[int] = SIZES, seed: int = 0) -> dict[str, torch.Tensor]:
 
 def saved(folder: Path, tensors: dict[str, torch.Tensor] | None = None, **card: Any) -> Path:
     path = folder / "policy.safetensors"
-    whole = {"observation": observation_meaning(PAPER), "network": {"activation": "tanh", "sizes": SIZES}} | card
-    save_policy(path, tensors or layers(), whole)
+    whole = {"observation": observation_meaning(PAPER), "trained_for": trained_for(PAPER)}
+    whole["network"] = {"activation": "tanh", "sizes": SIZES}
+    save_policy(path, tensors or layers(), whole | card)
     return path
 
 
@@ -122,7 +125,7 @@ def test_a_spoiled_policy_is_refused_with_a_sentence(
     path = saved(tmp_path)
     Learned.load(path, PAPER)
     spoil(path)
-    with pytest.raises(ValueError, match="policy is ") as error:
+    with pytest.raises(InputError, match="policy is ") as error:
         Learned.load(path, PAPER)
     assert sentence in str(error.value)
     assert str(path) in str(error.value)
@@ -130,14 +133,14 @@ def test_a_spoiled_policy_is_refused_with_a_sentence(
 
 def test_a_network_of_another_shape_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, layers([9, 4, 2]))
-    with pytest.raises(ValueError, match=r"with shapes .*\(4, 9\).* must be .*\(8, 9\)"):
+    with pytest.raises(InputError, match=r"with shapes .*\(4, 9\).* must be .*\(8, 9\)"):
         Learned.load(path, PAPER)
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     tensors = layers()
     tensors["1.bias"][0] = float("nan")
-    with pytest.raises(ValueError, match="all of its weights must be finite"):
+    with pytest.raises(InputError, match="all of its weights must be finite"):
         Learned.load(saved(tmp_path, tensors), PAPER)
 
 
@@ -154,13 +157,40 @@ def test_a_policy_of_another_scenarios_observation_is_refused(
     scenario: str, overrides: dict[str, Any], field: str, tmp_path: Path
 ) -> None:
     path = saved(tmp_path)
-    with pytest.raises(ValueError, match=f"it was trained where {field} is .*, here it is "):
+    with pytest.raises(InputError, match=f"it was trained where {field} is .*, here it is "):
         Learned.load(path, make_scenario(scenario, **overrides))
 
 
 def test_ratio_and_horizon_may_differ_from_the_trainings(tmp_path: Path) -> None:
     scenario = make_scenario("paper", renewable_ratio=0.7, horizon_slots=10)
     assert simulate(scenario, make_dispatcher(str(saved(tmp_path)), scenario), 3).auxiliary_j.shape == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({"arrival_rate": 2.0}, "arrival_rate was 1.0 and is 2.0"),
+        ({"capacity_j": 5000.0}, "capacity_j was 'inf' and is 5000.0"),
+        ({"continuing": True}, "continuing was False and is True"),
+        ({"queries_per_task": 10.0}, "queries_per_task was 1.0 and is 10.0"),
+        ({"charge_efficiency": 0.9, "horizon_slots": 7}, "charge_efficiency was 1.0 and is 0.9"),
+        ({"discharge_efficiency": 0.9}, "discharge_efficiency was 1.0 and is 0.9"),
+        ({"weather_file": "723170TYA.CSV", "slot_seconds": 900.0}, "weather_file was None and is '723170TYA.CSV'"),
+    ],
+)
+def test_every_other_difference_from_the_training_is_told(overrides: dict[str, Any], told: str, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=re.escape(told)) as warned:
+        Learned.load(saved(tmp_path), make_scenario(PAPER, **overrides))
+    (message,) = [str(warning.message) for warning in warned]
+    assert "another renewable_ratio and horizon_slots, but not beyond" in message
+    assert "horizon_slots was" not in message
+
+
+def test_a_card_that_does_not_say_what_for_is_told_and_a_last_digit_is_not(tmp_path: Path) -> None:
+    fields = trained_for(PAPER)
+    Learned.load(saved(tmp_path, trained_for=fields | {"arrival_rate": 1.0 + 1e-12}), PAPER)
+    with pytest.warns(UserWarning, match="arrival_rate was 'not recorded' and is 1.0"):
+        Learned.load(saved(tmp_path, trained_for={}), PAPER)
 
 
 def test_loading_takes_torch_and_neither_sb3_nor_pickle(tmp_path: Path) -> None:

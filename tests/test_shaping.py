@@ -4,8 +4,8 @@ import pytest
 from agents import Dispatcher, make_dispatcher
 from energy_route_env import make_scenario
 from energy_route_env.theory import expected_auxiliary_energy
-from train.ppo import PPOArgs
 from train.sb3_vec_env import SB3EnergyRoute
+from train.settings import settings_for
 from train.shaping import BrownianPotential, BrownianShaping
 
 N = 64
@@ -61,4 +61,4 @@ def test_without_the_time_left_there_is_no_potential() -> None:
 
 def test_shaping_with_a_discount_is_refused() -> None:
     with pytest.raises(ValueError, match=r"discount is 0\.99, but it must be 1 with shaping"):
-        _ = PPOArgs(shaping="brownian", discount=0.99).settings
+        settings_for("uncertain", "brownian", {"discount": 0.99})

@@ -78,6 +78,12 @@ def test_in_solar_the_policy_is_far_below_myopic_and_level_with_the_best_heurist
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("changes", [{}, {"renewable_ratio": 0.9}, {"renewable_ratio": 1.1, "horizon_slots": 1000}])
+def test_no_warning_where_a_policy_is_meant_to_be_used(name: str, changes: dict[str, Any]) -> None:
+    make_dispatcher("learned", make_scenario(name, **changes))  # warnings are errors here
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_the_cards_evaluation_is_what_the_policy_does(name: str) -> None:
     scenario = make_scenario(name)
     card = json.loads(shipped_policies()[name].with_suffix(".json").read_text())

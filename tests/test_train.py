@@ -1,33 +1,34 @@
-import dataclasses
 import json
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
 import pytest
 import tyro
+from rich.progress import Progress
 
 from agents import make_dispatcher
 from agents.policies import shipped_policies
 from energy_route_env import SCENARIOS, make_scenario
+from energy_route_env.checks import InputError
 from eval.rollout import simulate
 from eval.statistics import Estimate
-from train.ppo import PPOArgs, command, main
-from train.settings import SETTINGS, PPOSettings
+from train.__main__ import main as command_line
+from train.ppo import PPOArgs, main
+from train.settings import SETTINGS, PPOSettings, settings_for
 
+SETTINGS_HERE: PPOSettings = {"steps": 20_000, "num_envs": 64, "rollout_steps": 32, "batch_size": 1024}
 SHORT: dict[str, Any] = {
     "scenario": "uncertain",
     "shaping": "brownian",
-    "horizon_slots": 50,
-    "steps": 20_000,
-    "num_envs": 64,
-    "rollout_steps": 32,
-    "batch_size": 1024,
+    "horizon": 50,
     "curve_points": 4,
     "curve_episodes": 20,
     "final_episodes": 50,
@@ -35,14 +36,14 @@ SHORT: dict[str, Any] = {
 }
 
 
-def train(folder: Path, **changes: Any) -> Path:
-    args = PPOArgs(**(SHORT | {"runs": folder, "name": "run"} | changes))
+def train(folder: Path, changes: PPOSettings | None = None, **given: Any) -> Path:
+    args = PPOArgs(changes=SETTINGS_HERE | (changes or {}), **(SHORT | {"runs": folder, "name": "run"} | given))
     main(args)
     return args.folder
 
 
 def process_line(folder: Path, name: str, *more: str) -> list[str]:
-    flags = [f"--{key.replace('_', '-')}={value}" for key, value in SHORT.items()]
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in (SHORT | SETTINGS_HERE).items()]
     return [sys.executable, "-m", "train", "ppo", *flags, f"--runs={folder}", f"--name={name}", *more]
 
 
@@ -51,7 +52,8 @@ def weights(run: Path, seed: int = 0) -> bytes:
 
 
 def test_a_minutes_training_clearly_beats_chance_and_always_large(tmp_path: Path) -> None:
-    run = train(tmp_path, horizon_slots=None, steps=300_000, num_envs=256, rollout_steps=64, batch_size=4096)
+    settings: PPOSettings = {"steps": 300_000, "num_envs": 256, "rollout_steps": 64, "batch_size": 4096}
+    run = train(tmp_path, settings, horizon=None)
     scenario = make_scenario("uncertain")
     names = (str(run / "seed-0" / "policy.safetensors"), "myopic", "random", "fixed-1")
     learned, myopic, chance, large = (
@@ -66,17 +68,19 @@ def test_a_minutes_training_clearly_beats_chance_and_always_large(tmp_path: Path
 
 
 def test_the_card_tells_how_the_policy_was_made_and_what_it_achieves(tmp_path: Path) -> None:
-    run = train(tmp_path)
-    card = json.loads((run / "seed-0" / "policy.json").read_text())
-    again = tyro.cli(PPOArgs, args=card["command"].removeprefix("python -m train ppo ").split())
-    assert again.settings == PPOArgs(**SHORT).settings
-    assert (again.overrides, again.shaping, again.seed) == ({"horizon_slots": 50}, "brownian", 0)
-    assert card["overrides"] == {"horizon_slots": 50}
-    assert card["settings"]["total_steps"] == 20_000 <= card["steps"] < 20_000 + 64 * 32
+    line = process_line(tmp_path / "with space", "run", "--ratio=0.9")
+    subprocess.run(line, check=True, capture_output=True)
+    path = tmp_path / "with space" / "run" / "seed-0" / "policy.safetensors"
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert shlex.split(card["command"]) == ["python", *line[1:]]
+    settings = settings_for("uncertain", "brownian", SETTINGS_HERE)
+    assert card["settings"] == settings | {"hidden_sizes": [64, 64]}
+    assert 20_000 <= card["steps"] < 20_000 + 64 * 32
     assert {"torch", "stable-baselines3", "numpy"} <= set(card["versions"])
-    scenario = make_scenario("uncertain", horizon_slots=50)
-    policy = make_dispatcher(str(run / "seed-0" / "policy.safetensors"), scenario)
-    again = simulate(scenario, policy, 50, seed=0).auxiliary_j[:, 0]
+    scenario = make_scenario("uncertain", horizon_slots=50, renewable_ratio=0.9)
+    wanted = {"renewable_ratio": 0.9, "horizon_slots": 50, "arrival_rate": 1.0, "capacity_j": "inf"}
+    assert card["trained_for"].items() >= (wanted | {"continuing": False, "queries_per_task": 1.0}).items()
+    again = simulate(scenario, make_dispatcher(str(path), scenario), 50, seed=0).auxiliary_j[:, 0]
     assert card["evaluation"]["auxiliary_j"] == pytest.approx(again.mean(), rel=1e-12)
     assert card["evaluation"]["auxiliary_j_half_width"] == pytest.approx(Estimate.of(again).half_width, rel=1e-12)
 
@@ -84,8 +88,25 @@ def test_the_card_tells_how_the_policy_was_made_and_what_it_achieves(tmp_path: P
 def test_the_shipped_policies_cards_name_the_command_that_makes_them() -> None:
     for name, shaping in (("paper", "brownian"), ("uncertain", "brownian"), ("solar", "none")):
         card = json.loads(shipped_policies()[name].with_suffix(".json").read_text())
-        assert card["command"] == command(PPOArgs(scenario=name, shaping=shaping), seed=0)
-        assert PPOSettings(**card["settings"] | {"hidden_sizes": (64, 64)}) == SETTINGS[name, shaping]
+        args = tyro.cli(PPOArgs, args=shlex.split(card["command"])[4:])
+        assert args == PPOArgs(scenario=name, shaping=shaping)
+        assert card["settings"] == settings_for(name, shaping) | {"hidden_sizes": [64, 64]}
+
+
+def test_the_progress_line_keeps_its_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    plain = Progress.update
+
+    def update(progress: Progress, *args: Any, **more: Any) -> None:
+        plain(progress, *args, **more)
+        shown.append(progress.tasks[0].description)
+
+    monkeypatch.setattr(Progress, "update", update)
+    train(tmp_path)
+    ratios = [bool(re.fullmatch(r"uncertain seed 0: \d\.\d{3} x myopic", line)) for line in shown]
+    assert not ratios[0]
+    first = ratios.index(True)
+    assert all(ratios[first:]) and len(ratios) > first + 100
 
 
 def test_the_learning_curve_and_tensorboard_logs_are_kept(tmp_path: Path) -> None:
@@ -118,14 +139,14 @@ def test_a_run_killed_and_resumed_ends_bit_for_bit_like_one_never_stopped(tmp_pa
 
 
 def test_one_seed_gives_one_policy_and_another_seed_another(tmp_path: Path) -> None:
-    first = train(tmp_path, name="first", seeds=2, steps=5_000)
-    second = train(tmp_path, name="second", steps=5_000)
+    first = train(tmp_path, name="first", seeds=2, changes={"steps": 5_000})
+    second = train(tmp_path, name="second", changes={"steps": 5_000})
     assert weights(first) == weights(second)
     assert weights(first, seed=1) != weights(first)
 
 
 def test_several_seeds_are_reported_with_their_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = train(tmp_path, seeds=2, steps=5_000)
+    run = train(tmp_path, seeds=2, changes={"steps": 5_000})
     table = pd.read_csv(run / "seeds.csv")
     assert list(table["seed"]) == [0, 1]
     ratios = table["ratio_to_myopic"]
@@ -133,19 +154,19 @@ def test_several_seeds_are_reported_with_their_spread(tmp_path: Path, capsys: py
 
 
 def test_an_existing_run_is_not_touched_unasked_and_a_finished_one_is_not_trained_again(tmp_path: Path) -> None:
-    run = train(tmp_path, steps=5_000)
+    run = train(tmp_path, changes={"steps": 5_000})
     before = {file: file.stat().st_mtime_ns for file in (run / "seed-0").rglob("*") if file.is_file()}
-    with pytest.raises(FileExistsError, match="go on with it by --resume, or give another --name"):
-        train(tmp_path, steps=5_000)
-    train(tmp_path, steps=5_000, resume=True)
+    with pytest.raises(InputError, match="continue it with --resume, or give another --name"):
+        train(tmp_path, changes={"steps": 5_000})
+    train(tmp_path, changes={"steps": 5_000}, resume=True)
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
 def test_a_resumed_run_must_be_the_same_one(tmp_path: Path) -> None:
-    train(tmp_path, steps=5_000)
-    with pytest.raises(ValueError, match=r"learning_rate is 0\.1, but it must be that of the run to resume, None"):
-        train(tmp_path, steps=5_000, resume=True, learning_rate=0.1)
-    with pytest.raises(ValueError, match="holds no run to resume"):
+    train(tmp_path, changes={"steps": 5_000})
+    with pytest.raises(InputError, match=r"learning_rate is 0\.1, but it must be that of the run to resume, 0\.001"):
+        train(tmp_path, changes={"steps": 5_000, "learning_rate": 0.1}, resume=True)
+    with pytest.raises(InputError, match="holds no run to resume"):
         train(tmp_path, name="never", resume=True)
 
 
@@ -153,10 +174,14 @@ def test_a_resumed_run_must_be_the_same_one(tmp_path: Path) -> None:
     ("changes", "sentence"),
     [
         ({"scenario": "papre"}, "scenario 'papre' is unknown; the nearest valid one is 'paper'"),
-        ({"learning_rate": -1.0}, "learning_rate is -1.0, but it must be a finite number above 0"),
-        ({"discount": 1.5, "shaping": "none"}, "discount is 1.5, but it must be a finite number at least 0"),
-        ({"steps": 0}, "total_steps is 0, but it must be a whole number, 1 or more"),
-        ({"hidden_sizes": ()}, "hidden_sizes is (), but it must be one or more layer sizes"),
+        ({"changes": {"learning_rate": -1.0}}, "learning_rate is -1.0, but it must be a finite number above 0"),
+        (
+            {"changes": {"discount": 1.5}, "shaping": "none"},
+            "discount is 1.5, but it must be a finite number at least 0",
+        ),
+        ({"changes": {"steps": 0}}, "steps is 0, but it must be a whole number, 1 or more"),
+        ({"changes": {"hidden_sizes": ()}}, "hidden_sizes is (), but it must be one or more layer sizes"),
+        ({"changes": {"momentum": 1.0}}, "setting 'momentum' is unknown"),
         ({"name": "a/b"}, "name is 'a/b', but it must be a plain folder name"),
         (
             {"continuing": True},
@@ -166,18 +191,28 @@ def test_a_resumed_run_must_be_the_same_one(tmp_path: Path) -> None:
     ],
 )
 def test_bad_arguments_are_refused_in_a_sentence(changes: dict[str, Any], sentence: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(InputError) as error:
         train(tmp_path, **changes)
     assert sentence in str(error.value)
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
+def test_a_programming_error_shows_its_traceback_and_wrong_input_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [*process_line(tmp_path, "run")[2:], "--steps=2000"])
+    monkeypatch.setattr("train.ppo.make_model", lambda *_: np.ones(2) + np.ones(3))
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        command_line()
+    with pytest.raises(SystemExit, match=r"^error: .* exists already: continue it with --resume"):
+        command_line()
+
+
 def test_every_scenario_has_settings_and_every_setting_can_be_given() -> None:
     assert {scenario for scenario, _ in SETTINGS} == set(SCENARIOS)
-    given = {field.name for field in dataclasses.fields(PPOArgs)} | {"total_steps"}
-    assert {field.name for field in dataclasses.fields(PPOSettings)} <= given
-    settings = PPOArgs(scenario="solar", learning_rate=0.5, steps=7, hidden_sizes=(3,)).settings
-    assert settings == dataclasses.replace(
-        SETTINGS["solar", "none"], learning_rate=0.5, total_steps=7, hidden_sizes=(3,)
-    )
-    assert np.isclose(PPOArgs(scenario="solar").settings.learning_rate, SETTINGS["solar", "none"].learning_rate)
+    assert set(settings_for("solar", "none")) == set(get_type_hints(PPOSettings))
+    flags = ["--scenario=solar", "--learning-rate=0.5", "--steps=7", "--hidden-sizes", "3"]
+    args = tyro.cli(PPOArgs, args=flags)
+    assert args.changes == {"learning_rate": 0.5, "steps": 7, "hidden_sizes": (3,)}
+    assert settings_for("solar", "none", args.changes) == settings_for("solar", "none") | args.changes
+    assert settings_for("solar", "none")["gae_lambda"] == 0.99 != settings_for("paper", "none")["gae_lambda"]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from eval.commands import run
+from eval.commands import Commands, run
 from train import ppo, speed
 
-COMMANDS = {"ppo": (ppo.PPOArgs, ppo.main), "speed": (speed.SpeedArgs, speed.main)}
+COMMANDS: Commands = {"ppo": (ppo.PPOArgs, ppo.main), "speed": (speed.SpeedArgs, speed.main)}
 
 
 def main() -> None:
     """Parse the command line and run the command."""
-    run("python -m train", COMMANDS, "what was trained up to the last checkpoint is kept")
+    run("python -m train", COMMANDS, "the last checkpoint is kept; continue with --resume")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ Indices = int | Iterable[int] | None
 class SB3EnergyRoute(VecEnv):
     """n environments of a scenario for Stable-Baselines3, stepped as arrays.
 
-    At an episode's end the environment restarts in the same step, as this library expects: the info holds
-    `terminal_observation`, `TimeLimit.truncated`, the episode's `balance` in joules, and `episode` with the return
-    "r" in joules (whatever the rewards' unit), length "l" and seconds since the start "t", as its `Monitor` has it.
+    At an episode's end the environment restarts in the same step, as this library expects. The info then holds
+    `terminal_observation`, `TimeLimit.truncated`, the episode's `balance` in joules, and `episode`, as in its
+    `Monitor`: return "r" in joules (whatever the rewards' unit), length "l" and seconds since the start "t".
 
     Args:
         scenario: a scenario's name or value.
@@ -31,7 +31,7 @@ class SB3EnergyRoute(VecEnv):
         overrides: any field of the scenario.
 
     Raises:
-        ValueError: if an argument is not valid.
+        InputError: if an argument is not valid.
     """
 
     def __init__(
@@ -47,8 +47,22 @@ class SB3EnergyRoute(VecEnv):
         self._start = time.time()
         self.started = False
 
+    def seed(self, seed: int | None = None) -> list[int | None]:
+        """Set the seeds of the next reset, all derived from this one by numpy's `SeedSequence`.
+
+        Unlike Gymnasium's `seed + i`, seeds that are close give environments that share no episode.
+
+        Args:
+            seed: any whole number from 0 on; None takes one from the system's entropy.
+
+        Returns:
+            The seed of every environment.
+        """
+        self._seeds = list(np.random.SeedSequence(seed).generate_state(self.num_envs, np.uint64).tolist())
+        return self._seeds
+
     def reset(self) -> NDArray[np.float32]:
-        """Start an episode in every environment, with the seeds that `seed` has set aside."""
+        """Start an episode in every environment, from the seeds that `seed` has set, if any."""
         observation, _ = self.envs.reset(seed=self._seeds if any(s is not None for s in self._seeds) else None)
         self._reset_seeds()
         self._length = np.zeros(self.num_envs, np.int64)
@@ -60,7 +74,7 @@ class SB3EnergyRoute(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
-        """Route the tasks at hand: observations, rewards, ends, and one info for each environment."""
+        """Take the actions: observations, rewards, ends, and one info for each environment."""
         observation, reward, terminated, truncated, info = self.envs.step(self._actions)
         done = terminated | truncated
         self._length = self._length + 1
@@ -86,11 +100,11 @@ class SB3EnergyRoute(VecEnv):
         return self.envs.decision()
 
     def close(self) -> None:
-        """Release nothing: there are no processes or windows."""
+        """Close the environments."""
         self.envs.close()
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """The attribute, which all environments share, once for each index."""
+        """The attribute, once for each index: all environments share it."""
         value = getattr(self.envs, attr_name)
         return [value for _ in self._get_indices(indices)]
 
@@ -98,7 +112,7 @@ class SB3EnergyRoute(VecEnv):
         """Set an attribute in all environments.
 
         Raises:
-            ValueError: if only some are meant, since they share it.
+            ValueError: if only some are meant: they share it.
         """
         if sorted(self._get_indices(indices)) != list(range(self.num_envs)):
             raise ValueError(f"indices is {indices!r}, but it must be None: the environments share {attr_name!r}.")
@@ -107,11 +121,11 @@ class SB3EnergyRoute(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Call a method of all environments together; of an array with a row for each, every index gets its own."""
+        """Call a method of all environments at once. Of an array with a row for each, every index gets its own row."""
         result = getattr(self.envs, method_name)(*method_args, **method_kwargs)
         each = isinstance(result, np.ndarray) and result.shape[:1] == (self.num_envs,)
         return [result[i] if each else result for i in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Indices = None) -> list[bool]:
-        """False: no environment is wrapped; `VecMonitor` is not needed, its statistics are in the infos."""
+        """False for each: nothing is wrapped. `VecMonitor` is not needed, since the infos hold its statistics."""
         return [False for _ in self._get_indices(indices)]

@@ -12,14 +12,15 @@ from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require
 from energy_route_env.theory import value_function
 from train.sb3_vec_env import SB3EnergyRoute
+from train.settings import Shaping
 
 
 class BrownianPotential:
-    """Phi(s) = -V(b, n): minus the auxiliary energy still to come, by the Brownian value function, in joules.
+    """Phi(s) = -V(b, n) in joules: minus the auxiliary energy still to come, by the Brownian value function.
 
-    b is what can be drawn now (battery after its discharge loss, and the slot's harvest) less the mean demand of all
-    tasks that are present, n the slots that follow. Drift and volatility are those of the myopic dispatcher. Once the
-    episode is over Phi is 0.
+    b is what can be supplied now (the slot's harvest, and the battery after its discharge loss) less the mean demand
+    of all tasks present; n is the number of slots that follow. Drift and volatility are those of the myopic
+    dispatcher. Once the episode is over, Phi is 0.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -38,15 +39,15 @@ class BrownianPotential:
 class BrownianShaping(VecEnvWrapper):
     """Adds Phi(next state) - Phi(state) to each reward.
 
-    Over an episode the additions sum to -Phi(first state), which no choice can change: on every trace the returns of
-    all policies are shifted by the same amount, and their ranking stays (Ng, Harada and Russell 1999; discount 1).
-    Each single reward then holds the whole expected cost of its decision, not just what the grid gave at once.
+    Over an episode the additions sum to -Phi(first state), which no choice can change. So on every trace the returns of
+    all policies shift by the same amount, and their ranking stays (Ng, Harada and Russell 1999; discount 1). Each
+    reward then holds the whole expected cost of its decision, not just what came from the grid at once.
     """
 
     venv: SB3EnergyRoute
 
     def __init__(self, venv: SB3EnergyRoute) -> None:
-        """Wrap the environments of one scenario, whether or not episodes are under way."""
+        """Wrap environments, whether or not episodes are under way."""
         super().__init__(venv)
         self._potential = BrownianPotential(venv.scenario)
         self._before = self._potential(venv.decision()) if venv.started else np.zeros(venv.num_envs)
@@ -58,9 +59,14 @@ class BrownianShaping(VecEnvWrapper):
         return observation
 
     def step_wait(self) -> VecEnvStepReturn:
-        """As the environments, with shaped rewards."""
+        """Step the environments and shape the rewards."""
         observation, reward, done, infos = self.venv.step_wait()
         after = self._potential(self.venv.decision())
         gained = np.where(done, 0.0, after) - self._before
         self._before = after
         return observation, (reward + gained / self.venv.reward_unit_j).astype(np.float32), done, infos
+
+
+def shape(envs: SB3EnergyRoute, shaping: Shaping) -> SB3EnergyRoute | BrownianShaping:
+    """Wrap the environments in the shaping of this name."""
+    return BrownianShaping(envs) if shaping == "brownian" else envs

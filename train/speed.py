@@ -1,9 +1,9 @@
-"""How fast PPO trains through the vector environment, as ratios to Stable-Baselines3's `DummyVecEnv`, in one run."""
+"""PPO's speed through our vector environment, and its ratio to Stable-Baselines3's `DummyVecEnv` in the same run."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -30,7 +30,7 @@ class SpeedArgs:
     num_envs: int = 256
     """Environments in each."""
     iterations: int = 10
-    """Rollouts and updates to time, after one that is not."""
+    """Rollouts and updates to time, after one of warm-up."""
 
     def check(self) -> None:
         """Check the counts."""
@@ -39,7 +39,7 @@ class SpeedArgs:
 
 
 class _TimedEnvs(VecEnvWrapper):
-    """Adds up the time that steps take."""
+    """Adds up the time spent in steps."""
 
     seconds = 0.0
 
@@ -55,7 +55,7 @@ class _TimedEnvs(VecEnvWrapper):
 
 @dataclass
 class _Split:
-    """Steps per second of rollouts and of training, and seconds spent."""
+    """Steps per second in rollouts and in training, and where the seconds went."""
 
     rollout_rate: float
     training_rate: float
@@ -65,7 +65,7 @@ class _Split:
 
 
 def main(args: SpeedArgs) -> None:
-    """Measure both, and print rates, ratios and where the time goes."""
+    """Measure both, and print rates, ratios and where the time went."""
     args.check()
     console = Console()
     splits = {}
@@ -87,7 +87,7 @@ def main(args: SpeedArgs) -> None:
 
 
 def _vector(args: SpeedArgs) -> VecEnv:
-    settings = replace(settings_for(args.scenario, "none"), num_envs=args.num_envs)
+    settings = settings_for(args.scenario, "none", {"num_envs": args.num_envs})
     return make_envs(make_scenario(args.scenario), settings, "none")
 
 
@@ -112,10 +112,11 @@ def _measure(envs: VecEnv, args: SpeedArgs) -> _Split:
         collected = time.perf_counter()
         model.train()
         rollouts_s, update_s = rollouts_s + collected - start, update_s + time.perf_counter() - collected
-    steps = args.iterations * settings.rollout_steps * args.num_envs
+    steps = args.iterations * settings["rollout_steps"] * args.num_envs
     whole = rollouts_s + update_s
     return _Split(steps / rollouts_s, steps / whole, timed.seconds, rollouts_s - timed.seconds, update_s)
 
 
 def _rollout(model: PPO, callback: Any) -> None:
-    model.collect_rollouts(model.get_env(), callback, model.rollout_buffer, model.n_steps)
+    assert model.env is not None
+    model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)

@@ -1,0 +1,88 @@
+"""`python -m eval regimes`: its arguments, its tables, and what it prints."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from agents import make_dispatcher, slot_law
+from energy_route_env import make_scenario
+from energy_route_env.checks import InputError
+from energy_route_env.theory import SlotLaw
+from eval.regime_fit import checkpoints
+from eval.regimes import RegimesArgs, fit_table, law_columns, main
+
+
+def exact_slots(ratio: float, dispatcher: str) -> SlotLaw:
+    return slot_law(make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("episodes", 1), ("horizon", 99), ("repetitions", 0), ("seed", -1), ("slope_from", 10_000)],
+        *[("ratios", ()), ("dispatchers", ())],
+    ],
+)
+def test_the_commands_arguments_are_checked(field: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"^{field} is "):
+        RegimesArgs(**{field: value}).check()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A small run's folder, and what it printed on a terminal of 80 columns."""
+    args = RegimesArgs(
+        ratios=(0.9, 1.0),
+        dispatchers=("myopic", "variance-aware"),
+        episodes=30,
+        horizon=1000,
+        repetitions=2,
+        name="small",
+        results=tmp_path_factory.mktemp("results"),
+    )
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.setenv("COLUMNS", "80")
+        main(args)
+    yield args.results / "small", printed.getvalue()
+
+
+def test_the_command_saves_curves_and_the_fits_of_just_these(small: tuple[Path, str]) -> None:
+    folder, _ = small
+    assert sorted(file.name for file in folder.iterdir()) == ["curves.csv.gz", "regimes.csv", "run.json"]
+    curves, regimes = pd.read_csv(folder / "curves.csv.gz"), pd.read_csv(folder / "regimes.csv")
+    assert len(curves) == 2 * 2 * 2 * 30 * len(checkpoints(1000))
+    places = [(ratio, name) for ratio in (0.9, 1.0) for name in ("myopic", "variance-aware")]
+    known = {place: law_columns(exact_slots(*place), checkpoints(1000), 100) for place in places[::2]}
+    known |= {place: law_columns(None, checkpoints(1000), 100) for place in places[1::2]}
+    again = fit_table(curves, known, 100).replace({"law_regime": {"": np.nan}})
+    pd.testing.assert_frame_equal(again, regimes, check_dtype=False, rtol=1e-9)
+
+
+def test_every_dispatcher_ratio_and_repetition_has_draws_of_its_own(small: tuple[Path, str]) -> None:
+    curves = pd.read_csv(small[0] / "curves.csv.gz")
+    at_end = curves[curves["slots"] == 1000].groupby(["ratio", "dispatcher", "repetition"])["auxiliary_j"].mean()
+    assert at_end.nunique() == len(at_end) == 8
+
+
+def test_the_law_stands_beside_the_fit_where_there_is_one(small: tuple[Path, str]) -> None:
+    regimes = pd.read_csv(small[0] / "regimes.csv")
+    of_law = regimes[regimes["dispatcher"] == "myopic"]
+    assert regimes["law_drift_j"].isna().tolist() == (regimes["dispatcher"] == "variance-aware").tolist()
+    assert of_law["law_regime"].tolist() == ["linear", "linear", "sqrt", "sqrt"]
+    assert of_law["law_drift_j"].to_numpy() == pytest.approx([59.407, 59.407, 0, 0], abs=1e-3)
+    assert of_law["law_volatility_j"].to_numpy() == pytest.approx([684.76, 684.76, 696.89, 696.89], abs=1e-2)
+    assert of_law["law_transition_slots"].iloc[0] == pytest.approx(84.58, abs=1e-2)
+
+
+def test_the_command_prints_two_tables_no_wider_than_80_columns(small: tuple[Path, str]) -> None:
+    _, printed = small
+    lines = [line for line in printed.splitlines() if not line.startswith(("Results:", "measuring"))]
+    assert max(map(len, lines)) <= 80
+    assert any(line.split()[:4] == ["myopic", "1", "sqrt", "2"] for line in lines)
+    assert sum(line.startswith("variance-aware") for line in lines) == 4
