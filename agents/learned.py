@@ -176,7 +176,9 @@ def _check_observation(path: Path, card: dict[str, Any], scenario: Scenario) -> 
 
 def _warn_of_differences(path: Path, card: dict[str, Any], scenario: Scenario) -> None:
     """Warn of every field that differs from the training's and is not in `TRANSFERS`."""
-    trained, here = card.get("trained_for", {}), trained_for(scenario)
+    here, trained = trained_for(scenario), card.get("trained_for", {})
+    if trained:  # a field newer than the card had its default
+        trained = trained_for(Scenario()) | trained
     pairs = {name: (trained.get(name, "not recorded"), here[name]) for name in here if name not in TRANSFERS}
     told = [f"{name} was {there!r} and is {now!r}" for name, (there, now) in pairs.items() if not _same(there, now)]
     if told:
