@@ -27,6 +27,8 @@ test: $(VENV)/.dev-installed  ## Format, lint, types, tests
 	@echo "== Lint"; $(BIN)/ruff check .
 	@echo "== Types"; $(BIN)/mypy
 	@echo "== Tests, and the examples in README and docstrings"; $(BIN)/python -m pytest -n auto -m "not slow and not train_check"
+	@echo "== Single against many once more, without numba"; NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto \
+	  -W "ignore:numba is switched off" tests/test_vector_parity.py tests/test_vector_reset.py tests/test_rollout.py
 
 test-slow: $(VENV)/.dev-installed  ## The tests that take minutes
 	@$(BIN)/python -m pytest -n auto -m slow

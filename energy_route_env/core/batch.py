@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from energy_route_env.core import tables
 from energy_route_env.core.battery import usable_j
-from energy_route_env.core.compiled import borrowed, compiled, look_ahead, up_to
+from energy_route_env.core.compiled import AHEAD, borrowed, compiled, look_ahead, up_to
 from energy_route_env.core.state import BALANCE, STATE, Outcome, Rules, State, World, row_of
 from energy_route_env.core.step import begin, nothing_done, step
 from energy_route_env.decision import FEATURES, Decision, observe, rules_of, slack_slots
@@ -21,8 +21,6 @@ from energy_route_env.world.trace import Trace
 
 OUTCOME = [np.float64, np.float64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, bool]
 """The types of an `Outcome` of many environments."""
-AHEAD = 8
-"""Environments between the one that is stepped and the one whose memory is asked for."""
 
 Observation = NDArray[np.float32]
 
@@ -59,20 +57,9 @@ class Run:
     def decision(self, privileged: bool = False) -> Decision:
         """Return what a dispatcher sees now (n = 1); a privileged one sees what is true too."""
         x, world = self.state, self.world
+        facts = facts_of(x, world, x.task, slack_slots(x, world, self.rules.can_wait), self.rules, privileged)
         return Decision(
-            battery_j=np.array([x.battery_j]),
-            harvest_left_j=np.array([x.harvest_left_j]),
-            usable_j=np.array([usable_j(x, self.rules.battery)]),
-            observed_difficulty=np.array([world.observed_difficulty[x.task]]),
-            expected_energy_j=np.array([world.expected_energy_j[x.task]]),
-            slack_slots=np.array([slack_slots(x, world, self.rules.can_wait)]),
-            backlog=np.array([x.waiting]),
-            due=np.array([x.due]),
-            slots_left=np.array([self.rules.horizon_slots - x.slot]),
-            task=np.array([x.task]),
-            observation=self.observation()[None],
-            difficulty=np.array([world.difficulty[x.task]]) if privileged else None,
-            energy_j=np.array([world.energy_j[x.task]]) if privileged else None,
+            observation=self.observation()[None], **{name: np.array([fact]) for name, fact in facts.items()}
         )
 
     def balance(self) -> dict[str, Any]:
@@ -141,30 +128,29 @@ class Batch:
 
     def decision(self, privileged: bool = False) -> Decision:
         """Return what dispatchers see now; a privileged one sees what is true too."""
-        x, world = self.states.copy(), self.world
-        usable: Any = usable_j(x, self.rules.battery)
+        x, due_slot = self.states.copy(), self.world.due_slot
         at = np.arange(self.n), x.task
-        waits = self.rules.can_wait
-        slack = (world.due_slot[at] - x.slot) * (x.due == 0) if waits else np.zeros(self.n, np.int64)
-        return Decision(
-            battery_j=x.battery_j,
-            harvest_left_j=x.harvest_left_j,
-            usable_j=usable,
-            observed_difficulty=world.observed_difficulty[at],
-            expected_energy_j=world.expected_energy_j[at],
-            slack_slots=slack,
-            backlog=x.waiting,
-            due=x.due,
-            slots_left=self.rules.horizon_slots - x.slot,
-            task=x.task,
-            observation=self.observation(),
-            difficulty=world.difficulty[at] if privileged else None,
-            energy_j=world.energy_j[at] if privileged else None,
-        )
+        slack = (due_slot[at] - x.slot) * (x.due == 0) if self.rules.can_wait else np.zeros(self.n, np.int64)
+        return Decision(observation=self.observation(), **facts_of(x, self.world, at, slack, self.rules, privileged))
 
     def balance(self) -> dict[str, FloatArray]:
         """Return the totals since each episode's start, by the names in `BALANCE`."""
         return balance_of(self.states, self.rules)
+
+
+def facts_of(x: Any, world: World, at: Any, slack_slots: Any, rules: Rules, privileged: bool) -> dict[str, Any]:
+    """Return the fields of a `Decision` but for the observation; `at` is the task at hand in the tables."""
+    tables = ["observed_difficulty", "expected_energy_j", *(["difficulty", "energy_j"] if privileged else [])]
+    return {name: getattr(world, name)[at] for name in tables} | {
+        "battery_j": x.battery_j,
+        "harvest_left_j": x.harvest_left_j,
+        "usable_j": usable_j(x, rules.battery),
+        "slack_slots": slack_slots,
+        "backlog": x.waiting,
+        "due": x.due,
+        "slots_left": rules.horizon_slots - x.slot,
+        "task": x.task,
+    }
 
 
 def balance_of(x: Any, rules: Rules) -> dict[str, Any]:

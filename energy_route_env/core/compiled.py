@@ -18,6 +18,8 @@ from energy_route_env.core import battery, queue, state, step
 from energy_route_env.core.state import State, World
 
 T = TypeVar("T")
+AHEAD = 8
+"""Environments between the one that is stepped and the one whose memory is asked for."""
 
 SCALAR_FUNCTIONS = (
     *(battery.usable_j, battery.supply, battery.close_slot, battery.open_slot),

@@ -1,9 +1,9 @@
-"""What draws the harvest of an episode's slots from a Generator."""
+"""Sources of harvest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -32,23 +32,17 @@ class HarvestSource(Protocol):
 
 @dataclass(frozen=True)
 class GammaHarvest:
-    """Independent Gamma harvests; a coefficient of variation of 0 (below 1e-8) makes every slot's harvest the mean."""
+    """Independent Gamma harvests; with a coefficient of variation below 1e-8, every slot's harvest is the mean."""
 
     mean_j: float
     coefficient_of_variation: float
+    has_independent_slots: ClassVar[bool] = True
 
     @property
     def variance_j2(self) -> float:
-        """Variance of a slot's harvest in joules squared."""
         return (self.mean_j * self.coefficient_of_variation) ** 2
 
-    @property
-    def has_independent_slots(self) -> bool:
-        """They are."""
-        return True
-
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
-        """Harvest of `n_slots` slots in joules."""
         if self.coefficient_of_variation < 1e-8 or self.mean_j == 0:
             return np.full(n_slots, self.mean_j)
         shape = self.coefficient_of_variation**-2
@@ -66,24 +60,17 @@ class RecordedHarvest:
 
     series_j: FloatArray = field(repr=False)
     slots_per_day: int
+    has_independent_slots: ClassVar[bool] = False
 
     @property
     def mean_j(self) -> float:
-        """Mean harvest of a slot in joules."""
         return float(self.series_j.mean())
 
     @property
     def variance_j2(self) -> float:
-        """Variance of a slot's harvest in joules squared, over the whole record."""
         return float(self.series_j.std()) ** 2
 
-    @property
-    def has_independent_slots(self) -> bool:
-        """They follow each other as recorded."""
-        return False
-
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
-        """Harvest of `n_slots` slots from a random midnight on, in joules."""
         start = self.slots_per_day * rng.integers(len(self.series_j) // self.slots_per_day)
         return self.series_j.take(np.arange(start, start + n_slots), mode="wrap")
 
@@ -97,19 +84,15 @@ class ScaledHarvest:
 
     @property
     def mean_j(self) -> float:
-        """Mean harvest of a slot in joules."""
         return self.factor * self.source.mean_j
 
     @property
     def variance_j2(self) -> float:
-        """Variance of a slot's harvest in joules squared."""
         return self.factor**2 * self.source.variance_j2
 
     @property
     def has_independent_slots(self) -> bool:
-        """Whether the source's are."""
         return self.source.has_independent_slots
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
-        """Harvest of `n_slots` consecutive slots in joules."""
         return self.factor * self.source.draw(rng, n_slots)
