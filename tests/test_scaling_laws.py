@@ -197,3 +197,8 @@ def test_scenario_energy_is_the_pools_times_the_queries_at_its_own_levels_and_be
     between = difficulty + 0.01
     np.testing.assert_array_equal(scenario.energy_j(between), 3 * scenario.models.energy_j(between))
     np.testing.assert_array_equal(scenario.latency_s(difficulty), scenario.models.latency_s(difficulty))
+
+
+def test_a_known_level_beside_an_unknown_one_is_computed_like_it() -> None:
+    scenario, mixed = make_scenario("paper"), np.array([1.7, 1.7123, 1.9])
+    np.testing.assert_allclose(scenario.energy_j(mixed), scenario.models.energy_j(mixed), rtol=1e-15)

@@ -99,6 +99,13 @@ def test_arrivals_of_ones_own_come_when_they_say() -> None:
     assert slots == [0, 0, 2, 4]  # at reset, then where each of the three tasks was decided on
 
 
+def test_volatility_counts_the_variance_that_arrivals_declare() -> None:
+    """A slot's demand is a sum of N energies e: its variance is E N Var e + Var N (E e)^2."""
+    scenario = make_scenario("paper", arrival_source=EverySecondSlot(), arrival_rate=0.5, harvest_cv=0.0)
+    first, second = scenario.myopic_moments
+    assert scenario.volatility_j**2 == pytest.approx(0.5 * (second - first**2) + 0.25 * first**2, rel=1e-12)
+
+
 @pytest.mark.parametrize("source", [PoissonArrivals(1.0), EverySecondSlot()], ids=repr)
 def test_sources_of_arrivals_have_all_that_one_needs(source: ArrivalSource) -> None:
     assert isinstance(source, ArrivalSource)

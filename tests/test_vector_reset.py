@@ -129,3 +129,17 @@ def test_the_first_reset_must_start_every_environment() -> None:
     with pytest.raises(ResetNeeded):
         envs.step(np.zeros(3, int))
     assert bits(envs.reset(seed=0, options={"reset_mask": [True] * 3})) == bits(make_vec("paper", 3).reset(seed=0))
+
+
+def test_a_refused_list_of_traces_changes_no_environment() -> None:
+    """The good one comes first, with a mask and without; a twin that was never asked goes on alike."""
+    envs, twin = (gym.make_vec(ENV_ID, num_envs=2, horizon_slots=20, autoreset_mode="Disabled") for _ in range(2))
+    for one in (envs, twin):
+        one.reset(seed=3)
+    good, bad = Trace.of([1e6] * 20, [0], [1.8]), Trace.of([1e6] * 19, [0], [1.8])
+    for options in ({"trace": [good, bad]}, {"trace": [good, bad], "reset_mask": np.array([True, False])}):
+        with pytest.raises(ValueError, match=r"harvest_j.shape is \(19,\)"):
+            envs.reset(options=options)
+    for _ in range(5):
+        for here, there in zip(envs.step(np.zeros(2, int))[:2], twin.step(np.zeros(2, int))[:2], strict=True):
+            np.testing.assert_array_equal(here, there)
