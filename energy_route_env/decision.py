@@ -74,7 +74,7 @@ class Decision:
 
 def slack_slots(x: State, world: World, can_wait: bool) -> int:
     """Return how many slots the task at hand may still wait."""
-    return world.due_slot[x.task] - x.slot if can_wait and x.due == 0 else 0
+    return world.due_slot[x.task] - x.slot if can_wait else 0
 
 
 def observe(x: State, world: World, rules: Rules, out: Any) -> None:

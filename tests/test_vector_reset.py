@@ -8,6 +8,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from helpers.vector_envs import assert_starts, bits, draw, ended_in, make_singles, make_vec, step_both
 
+from energy_route_env import EnergyRouteVectorEnv, Trace
+
 
 def test_a_list_of_seeds_seeds_each_and_none_lets_the_generator_go_on() -> None:
     envs, singles = make_vec("deadline", 3), make_singles("deadline", 3)
@@ -133,12 +135,12 @@ def test_the_first_reset_must_start_every_environment() -> None:
 
 def test_a_refused_list_of_traces_changes_no_environment() -> None:
     """The good one comes first, with a mask and without; a twin that was never asked goes on alike."""
-    envs, twin = (gym.make_vec(ENV_ID, num_envs=2, horizon_slots=20, autoreset_mode="Disabled") for _ in range(2))
+    envs, twin = (EnergyRouteVectorEnv(2, autoreset_mode="Disabled", horizon_slots=20) for _ in range(2))
     for one in (envs, twin):
         one.reset(seed=3)
     good, bad = Trace.of([1e6] * 20, [0], [1.8]), Trace.of([1e6] * 19, [0], [1.8])
     for options in ({"trace": [good, bad]}, {"trace": [good, bad], "reset_mask": np.array([True, False])}):
-        with pytest.raises(ValueError, match=r"harvest_j.shape is \(19,\)"):
+        with pytest.raises(ValueError, match=r"harvest_j\.shape is \(19,\)"):
             envs.reset(options=options)
     for _ in range(5):
         for here, there in zip(envs.step(np.zeros(2, int))[:2], twin.step(np.zeros(2, int))[:2], strict=True):

@@ -130,7 +130,7 @@ class Batch:
         """Return what dispatchers see now; a privileged one sees what is true too."""
         x, due_slot = self.states.copy(), self.world.due_slot
         at = np.arange(self.n), x.task
-        slack = (due_slot[at] - x.slot) * (x.due == 0) if self.rules.can_wait else np.zeros(self.n, np.int64)
+        slack = due_slot[at] - x.slot if self.rules.can_wait else np.zeros(self.n, np.int64)
         return Decision(observation=self.observation(), **facts_of(x, self.world, at, slack, self.rules, privileged))
 
     def balance(self) -> dict[str, FloatArray]:
