@@ -48,7 +48,7 @@ def require_whole(field: str, value: Any, low: int) -> None:
 
 
 def require_sequence(field: str, value: Any, allowed: str) -> tuple[Any, ...]:
-    """Require something to go through that is not empty and no text; as a tuple."""
+    """Return a non-empty tuple; reject strings."""
     try:
         items = () if isinstance(value, str) else tuple(value)
     except TypeError:
@@ -63,7 +63,7 @@ def require_flag(field: str, value: Any) -> None:
 
 
 def require_array(field: str, value: np.ndarray, ok: np.ndarray, allowed: str) -> None:
-    """Require `ok` everywhere; the message shows the first entry that is not."""
+    """Require `ok` everywhere; the message shows the first entry that fails."""
     if not ok.all():
         at = int(np.flatnonzero(~ok)[0])
         raise InputError(f"{field}[{at}] is {value[at].item()!r}, but it must be {allowed}.")

@@ -184,19 +184,18 @@ class Scenario:
 
     @cached_property
     def costs(self) -> TaskCosts:
-        """What tasks take on each model."""
         return TaskCosts(self.models, self.difficulties, self.difficulty_noise, self.queries_per_task)
 
     def energy_j(self, difficulty: ArrayLike) -> FloatArray:
-        """Joules of a task of this true difficulty on every model, shape `difficulty.shape + (n_models,)`."""
+        """Return a task's joules on every model, by true difficulty; shape `difficulty.shape + (n_models,)`."""
         return self.costs.energy_j(difficulty)
 
     def expected_energy_j(self, observed: ArrayLike) -> FloatArray:
-        """Mean joules of a task that looks this difficult on every model, shape `observed.shape + (n_models,)`."""
+        """Return a task's mean joules on every model, by observed difficulty; shape `observed.shape + (n_models,)`."""
         return self.costs.expected_energy_j(observed)
 
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
-        """Seconds of one query of this true difficulty on every model, shape `difficulty.shape + (n_models,)`."""
+        """Return one query's seconds on every model, by true difficulty; shape `difficulty.shape + (n_models,)`."""
         return self.costs.latency_s(difficulty)
 
     @cached_property
@@ -211,11 +210,11 @@ class Scenario:
 
     @cached_property
     def harvest(self) -> HarvestSource:
-        """What draws the harvest.
+        """The source of harvest, scaled to the renewable ratio.
 
         Raises:
             InputError: if the weather file is missing or malformed.
-            ImportError: if there is one and the extra `solar` is not installed.
+            MissingExtra: if there is one and the extra `solar` is not installed.
         """
         mean_j = self.renewable_ratio * self.mean_demand_j
         if self.harvest_source is not None:
@@ -229,7 +228,7 @@ class Scenario:
 
     @property
     def arrivals(self) -> ArrivalSource:
-        """What draws the arrivals."""
+        """The source of arrivals."""
         return self.arrival_source or PoissonArrivals(self.arrival_rate)
 
     @property
@@ -243,7 +242,7 @@ class Scenario:
         return myopic_volatility(self)
 
     def draw(self, rng: np.random.Generator) -> Trace:
-        """Draw one episode's outside world."""
+        """Draw an episode."""
         harvest = self.harvest.draw(rng, self.horizon_slots)
         slot = self.arrivals.draw(rng, self.horizon_slots)
         observed = draw_difficulties(rng, self._drawn_levels, len(slot))
@@ -253,10 +252,6 @@ class Scenario:
     @cached_property
     def _drawn_levels(self) -> FloatArray:
         return np.asarray(self.difficulties)
-
-    def cheapest_model(self, observed: ArrayLike) -> IntArray:
-        """The model of lowest expected energy, shape `observed.shape`."""
-        return self.expected_energy_j(observed).argmin(axis=-1)
 
 
 def _as_levels(difficulties: Any) -> tuple[float, ...]:

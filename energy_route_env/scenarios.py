@@ -41,7 +41,7 @@ SCENARIOS = {scenario.name: scenario for scenario in (PAPER, UNCERTAIN, SOLAR)}
 
 
 def make_scenario(scenario: str | Scenario = "paper", **overrides: Any) -> Scenario:
-    """A named scenario, or one given as a value, with any of its fields overridden.
+    """Return a named scenario, or one given as a value, with any of its fields overridden.
 
     Raises:
         ValueError: if the name or a field is unknown (with the nearest valid one), or a value is not allowed.
@@ -54,7 +54,7 @@ def make_scenario(scenario: str | Scenario = "paper", **overrides: Any) -> Scena
         require_known("scenario", [scenario], SCENARIOS)
         scenario = SCENARIOS[scenario]
     require_known("scenario field", overrides, [field.name for field in fields(Scenario)])
-    for given, other in (("weather_file", "harvest_cv"), ("harvest_cv", "weather_file")):
-        if overrides.get(given) is not None:  # the harvest comes from one of the two: naming one drops the other
-            overrides.setdefault(other, None)
+    harvests = ("harvest_cv", "weather_file", "harvest_source")
+    if any(overrides.get(name) is not None for name in harvests):  # naming one drops the others
+        overrides = dict.fromkeys(harvests) | overrides
     return replace(scenario, **overrides)

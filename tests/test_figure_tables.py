@@ -90,7 +90,7 @@ def test_the_two_models_have_the_gaps_that_were_asked_for() -> None:
     small, large = (slot_law(make_dispatcher(f"fixed-{k}", scenario)) for k in (0, 1))
     assert large.drift - small.drift == pytest.approx(10.0, abs=0.05)
     assert small.volatility - large.volatility == pytest.approx(100.0, abs=0.05)
-    assert scenario.cheapest_model(scenario.difficulties) == 0
+    assert scenario.expected_energy_j(scenario.difficulties).argmin(axis=-1) == 0
 
 
 def test_variance_awareness_saves_where_variances_differ_more_than_means(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_arrivals_have_the_mean_and_variance_that_their_source_declares(rate: fl
 
 
 def test_a_harvest_of_ones_own_is_scaled_to_the_ratio() -> None:
-    scenario = make_scenario("paper", harvest_source=TwoValues(7.0), harvest_cv=None, renewable_ratio=1.2)
+    scenario = make_scenario("paper", harvest_source=TwoValues(7.0), renewable_ratio=1.2)
     mean_j = 1.2 * scenario.mean_demand_j
     assert scenario.harvest.mean_j == pytest.approx(mean_j, rel=1e-12)
     values = np.unique(scenario.draw(np.random.default_rng(0)).harvest_j)
