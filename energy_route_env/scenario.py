@@ -24,7 +24,7 @@ from energy_route_env.pool.costs import TaskCosts
 from energy_route_env.pool.noise_grid import require_noise
 from energy_route_env.pool.scaling_laws import ModelPool
 from energy_route_env.theory.slot import myopic_moments, myopic_volatility
-from energy_route_env.units import FloatArray, IntArray
+from energy_route_env.units import FloatArray
 from energy_route_env.world.arrivals import (
     ArrivalSource,
     PoissonArrivals,
