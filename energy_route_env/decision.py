@@ -107,7 +107,7 @@ def rules_of(scenario: Scenario) -> Rules:
 
 
 def _scales(scenario: Scenario) -> Scales:
-    """An unlimited battery's scale is sigma sqrt(T), where the auxiliary energy of a critical episode lies."""
+    """Return the features' scales; an unlimited battery's is sigma sqrt(T), of the order of a critical episode's D_T."""
     low, high = min(scenario.difficulties), max(scenario.difficulties)
     unlimited = math.isinf(scenario.capacity_j)
     return Scales(
@@ -124,7 +124,7 @@ def _scales(scenario: Scenario) -> Scales:
 
 
 def _clock_features(scenario: Scenario) -> dict[str, FloatArray]:
-    """Share of time left, sine and cosine of the day, at every slot and at the end; episodes start at midnight."""
+    """Return share of time left, sine and cosine of the day for every slot and the end; episodes start at midnight."""
     slot = np.arange(scenario.horizon_slots + 1)
     angle = 2 * np.pi * (slot * scenario.slot_seconds / DAY_S)
     time_left = np.ones(len(slot)) if scenario.continuing else 1 - slot / scenario.horizon_slots

@@ -89,7 +89,6 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     feature_names = tuple(FEATURES)
 
     def __init__(self, scenario: str | Scenario = "paper", render_mode: str | None = None, **overrides: Any) -> None:
-        """Build the environment of a scenario."""
         known = render_mode is None or (isinstance(render_mode, str) and render_mode in RENDER_MODES)
         require(known, "render_mode", render_mode, f"None or one of {list(RENDER_MODES)}")
         self.render_mode = render_mode
@@ -158,7 +157,6 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         return self._screen.render()
 
     def close(self) -> None:
-        """Close the window, where there is one."""
         if self._screen is not None:
             self._screen.close()
 
@@ -173,7 +171,6 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         return step_info(outcome, self._masks[int(self._run.state.due > 0)].copy())
 
     def _moment(self) -> Moment:
-        """Return what the screen shows of now."""
         seen = self.decision()
         now = {name: getattr(seen, name).item() for name in ("battery_j", "harvest_left_j", "due", "slack_slots")}
         return Moment(
@@ -185,11 +182,11 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         )
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which actions are carried out as they are, shape (n_actions,), by the convention of sb3-contrib."""
+        """Return which actions are carried out as given, shape (n_actions,); sb3-contrib looks for this name."""
         return self._masks[int(self._run.state.due > 0)].astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
-        """The decision at hand, as dispatchers see it (n = 1)."""
+        """Return the decision at hand as dispatchers see it (n = 1); a privileged one sees the truth too."""
         return self._run.decision(privileged)
 
 
@@ -197,7 +194,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
 
 
 def action_masks(scenario: Scenario, due: IntArray) -> NDArray[np.int8]:
-    """1 for each action that is carried out as it is, shape (n, n_actions); what is due cannot be deferred."""
+    """Return 1 for each action that is carried out as given, shape (n, n_actions); a due task cannot be deferred."""
     masks = np.ones((len(due), scenario.n_actions), np.int8)
     if scenario.can_wait:
         masks[:, -1] = due == 0
@@ -205,7 +202,7 @@ def action_masks(scenario: Scenario, due: IntArray) -> NDArray[np.int8]:
 
 
 def step_info(outcome: Outcome, action_mask: NDArray[np.int8]) -> dict[str, Any]:
-    """The info of a step: what it did, and what there is afterwards."""
+    """Return a step's info: what it did, and what there is afterwards."""
     return {
         "energy_j": outcome.energy_j,
         "auxiliary_j": outcome.auxiliary_j,
@@ -219,7 +216,7 @@ def step_info(outcome: Outcome, action_mask: NDArray[np.int8]) -> dict[str, Any]
 
 
 def require_action(field: str, action: Any, n_actions: int) -> int:
-    """The action as an index, if it is one."""
+    """Return a valid action as an int; refuse others."""
     try:
         index = -1 if isinstance(action, (bool, np.bool_)) else operator.index(action)
     except TypeError:
@@ -229,6 +226,6 @@ def require_action(field: str, action: Any, n_actions: int) -> int:
 
 
 def require_trace(scenario: Scenario, trace: Any) -> None:
-    """Refuse what is no trace, or one that does not fit the scenario."""
+    """Require a trace that fits the scenario."""
     require(isinstance(trace, Trace), "options['trace']", type(trace).__name__, "a Trace")
     trace.check_fits(scenario.horizon_slots, scenario.can_wait)

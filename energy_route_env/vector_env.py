@@ -61,7 +61,6 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         render_mode: None = None,
         **overrides: Any,
     ) -> None:
-        """Build the environments of a scenario."""
         require_whole("num_envs", num_envs, 1)
         require(render_mode is None, "render_mode", render_mode, "None: this version does not render")
         modes = [mode.value for mode in AutoresetMode]
@@ -133,11 +132,11 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         return observation, reward, *ends, info
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which actions are carried out as they are, shape (n, n_actions), by the convention of sb3-contrib."""
+        """Return which actions are carried out as given, shape (n, n_actions); sb3-contrib looks for this name."""
         return action_masks(self.scenario, self._batch.states.due).astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
-        """The decisions at hand, as dispatchers see them."""
+        """Return the decisions at hand as dispatchers see them; a privileged one sees the truth too."""
         return self._batch.decision(privileged)
 
     def _valid(self, actions: Any) -> NDArray[np.int64]:
@@ -150,7 +149,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         return array.astype(np.int64, copy=False)
 
     def _restart(self, observation: NDArray[np.float32], outcome: Outcome, which: NDArray[np.bool_]) -> None:
-        """Start new episodes in these environments; the step did nothing there, as far as its info tells."""
+        """Start new episodes in these environments; their info says that the step did nothing."""
         if not which.any():
             return
         rows = np.flatnonzero(which)
@@ -164,7 +163,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         self._batch.load(drawn if traces is None else traces, rows)
 
     def _final(self, observation: NDArray[np.float32], outcome: Outcome, ended: NDArray[np.bool_]) -> dict[str, Any]:
-        """The last observation and info of the episodes that have just ended, in Gymnasium's layout."""
+        """Return the last observation and info of the episodes that have just ended, in Gymnasium's layout."""
         last = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(ended).tolist():
             last[row] = observation[row].copy()
@@ -182,7 +181,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         return _masked(self._info(outcome), mask)
 
     def _rows_to_reset(self, mask: Any) -> NDArray[np.intp]:
-        """The rows of a reset mask, all without one."""
+        """Return the rows to reset: those of the mask, all without one."""
         if mask is None:
             return np.arange(self.num_envs)
         array = np.asarray(mask)
@@ -205,14 +204,14 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
                 self._rngs[row] = np_random(value)[0]
 
     def _rng(self, row: int) -> np.random.Generator:
-        """The environment's generator; made from the system's entropy where none was seeded."""
+        """Return the environment's generator; the system's entropy seeds it if the user did not."""
         rng = self._rngs[row]
         if rng is None:
             rng = self._rngs[row] = np_random()[0]
         return rng
 
     def _given_traces(self, given: Any, rows: NDArray[np.intp]) -> list[Trace] | None:
-        """The given trace or traces for these rows, checked; None where they are to be drawn."""
+        """Check all given traces and return those of these rows; None if traces are to be drawn."""
         if given is None:
             return None
         require(isinstance(given, (Trace, list, tuple)), "options['trace']", given, "a Trace, or a list of them")
@@ -225,7 +224,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
 
 
 def _masked(values: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Gymnasium's layout of vector infos: zero where the mask is False, and the mask beside each entry."""
+    """Return vector infos in Gymnasium's layout: zero where the mask is False, and the mask beside each entry."""
     info: dict[str, Any] = {}
     everywhere = bool(mask.all())
     for key, value in values.items():

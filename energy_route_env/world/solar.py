@@ -22,7 +22,7 @@ MOST_IRRADIANCE = 2000
 
 
 def photovoltaic_series(weather_file: str, slot_seconds: float) -> FloatArray:
-    """Photovoltaic energy of every slot of a weather year, from a midnight on, per watt of installed power.
+    """Return the photovoltaic energy of every slot of a weather year, from a midnight on, per watt installed.
 
     Hourly energies are kept: within an hour they are spread by a monotone interpolation of the cumulated energy.
 
@@ -55,7 +55,7 @@ def _pvlib() -> Any:
 
 
 def _find(weather_file: str) -> Path:
-    """The file itself, or the one of that name among pvlib's."""
+    """Return the file itself, or the one of that name that ships with pvlib."""
     _pvlib()
     shipped = Path(str(resources.files("pvlib"))) / "data"
     for path in (Path(weather_file), shipped / weather_file):
@@ -69,7 +69,7 @@ def _find(weather_file: str) -> Path:
 
 @lru_cache(maxsize=8)
 def _hourly_power(path: str) -> FloatArray:
-    """Mean AC power of every hour of the year, from midnight on, in watts per watt installed."""
+    """Return the mean AC power of every hour of the year, from midnight on, in watts per watt installed."""
     weather, latitude, longitude = _read(Path(path))
     power = _pvwatts(weather, latitude, longitude)
     by_local_time = np.roll(power, _hours_to_local_midnight(weather.index[0], longitude))
@@ -79,7 +79,7 @@ def _hourly_power(path: str) -> FloatArray:
 
 
 def _pvwatts(weather: pd.DataFrame, latitude: float, longitude: float) -> FloatArray:
-    """PVWatts (Dobos 2014): fixed array, tilt = latitude, facing the equator; 1 W installed, 14 % system losses."""
+    """Model PVWatts (Dobos 2014): fixed array, tilt = latitude, facing the equator; 1 W installed, 14 % system losses."""
     pvlib = _pvlib()
     sun = pvlib.solarposition.get_solarposition(weather.index, latitude, longitude)
     irradiance = pvlib.irradiance.get_total_irradiance(
@@ -99,13 +99,13 @@ def _pvwatts(weather: pd.DataFrame, latitude: float, longitude: float) -> FloatA
 
 
 def _hours_to_local_midnight(first_middle: pd.Timestamp, longitude: float) -> int:
-    """How far the record must be rolled to begin at midnight of the local mean solar time, in whole hours."""
+    """Return the whole hours by which to roll the record to begin at midnight of local mean solar time."""
     start = first_middle.tz_convert("UTC")
     return round(start.hour + start.minute / 60 - 0.5 + longitude / 15)
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, float, float]:
-    """Weather of one year by hour (each stamped with its middle) and its place, from any format that pvlib reads."""
+    """Read hourly weather of one year, stamped with the middle of each hour, and its place."""
     errors = []
     for read in (_read_tmy3, _read_epw, _read_pvgis, _read_tmy2):
         try:
@@ -144,7 +144,7 @@ def _read_tmy2(path: Path) -> tuple[pd.DataFrame, dict[str, Any], int]:
 
 
 def _as_hours(weather: pd.DataFrame, minutes_to_middle: int) -> pd.DataFrame:
-    """The columns that are needed, stamped with the middle of each hour."""
+    """Return the needed columns, stamped with the middle of each hour."""
     import pandas as pd
 
     hours = weather[list(NEEDED)]

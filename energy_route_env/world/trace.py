@@ -16,7 +16,7 @@ MOST_J = 1e300
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What happens outside in one episode, whatever is chosen inside.
+    """One episode's outside world, independent of what is chosen inside.
 
     Args:
         harvest_j: harvest of every slot in joules, shape (horizon_slots,).
@@ -71,7 +71,6 @@ class Trace:
 
     @property
     def n_tasks(self) -> int:
-        """How many tasks arrive."""
         return len(self.task_slot)
 
     def check(self) -> None:
@@ -117,7 +116,7 @@ class Trace:
 
 
 def _as_array(field: str, value: Any, kind: type) -> np.ndarray:
-    """An array of the kind, from anything array-like of numbers; whole numbers must be given as such."""
+    """Return anything array-like of numbers as an array of the kind; refuse floats where integers are asked for."""
     try:
         array = np.asarray(value)
     except ValueError:  # rows of different lengths
