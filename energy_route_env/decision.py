@@ -107,7 +107,7 @@ def rules_of(scenario: Scenario) -> Rules:
 
 
 def _scales(scenario: Scenario) -> Scales:
-    """Return the features' scales; an unlimited battery's is sigma sqrt(T), of the order of a critical episode's D_T."""
+    """Return the features' scales; an unlimited battery's is sigma sqrt(T), the order of a critical episode's D_T."""
     low, high = min(scenario.difficulties), max(scenario.difficulties)
     unlimited = math.isinf(scenario.capacity_j)
     return Scales(

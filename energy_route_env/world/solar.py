@@ -79,7 +79,7 @@ def _hourly_power(path: str) -> FloatArray:
 
 
 def _pvwatts(weather: pd.DataFrame, latitude: float, longitude: float) -> FloatArray:
-    """Model PVWatts (Dobos 2014): fixed array, tilt = latitude, facing the equator; 1 W installed, 14 % system losses."""
+    """Run PVWatts (Dobos 2014) for 1 W: fixed array, tilt = latitude, facing the equator, 14 % system losses."""
     pvlib = _pvlib()
     sun = pvlib.solarposition.get_solarposition(weather.index, latitude, longitude)
     irradiance = pvlib.irradiance.get_total_irradiance(
