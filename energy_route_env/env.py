@@ -97,7 +97,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         self.action_space = Discrete(self.scenario.n_actions)
         self._n_actions = self.scenario.n_actions
         self._run = Run(self.scenario)
-        self._masks = action_masks(self.scenario, np.array([0, 1]))
+        self._masks = list(action_masks(self.scenario, np.array([0, 1])))
         self._screen = None if render_mode is None else Screen(self.scenario, render_mode)
         self._over = True
 
@@ -168,7 +168,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         return require_action("action", action, self._n_actions)
 
     def _info(self, outcome: Outcome) -> dict[str, Any]:
-        return step_info(outcome, self._masks[int(self._run.state.due > 0)].copy())
+        return step_info(outcome, self._masks[self._run.state.due > 0].copy())
 
     def _moment(self) -> Moment:
         seen = self.decision()
@@ -183,7 +183,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are carried out as given, shape (n_actions,); sb3-contrib looks for this name."""
-        return self._masks[int(self._run.state.due > 0)].astype(bool)
+        return self._masks[self._run.state.due > 0].astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
         """Return the decision at hand as dispatchers see it (n = 1); a privileged one sees the truth too."""

@@ -50,9 +50,9 @@ class Run:
 
     def observation(self) -> Observation:
         """Return the features of the decision at hand, shape (9,)."""
-        out = np.empty(len(FEATURES), np.float32)
-        observe(self.state, self.world, self.rules, out)
-        return out
+        features = [0.0] * len(FEATURES)  # written faster than an array
+        observe(self.state, self.world, self.rules, features)
+        return np.array(features, np.float32)
 
     def decision(self, privileged: bool = False) -> Decision:
         """Return what a dispatcher sees now (n = 1); a privileged one sees what is true too."""
