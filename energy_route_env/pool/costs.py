@@ -26,6 +26,8 @@ class TaskCosts:
         """Sort the known difficulties; nothing else is computed before it is asked for."""
         self._pool, self._noise, self._queries = pool, noise, queries_per_task
         self._levels = np.unique(difficulties)
+        self._last = len(self._levels) - 1
+        self._per_level = self._last / ((self._levels[-1] - self._levels[0]) or 1.0)
         self._tables: dict[str, FloatArray] = {}
 
     def energy_j(self, difficulty: ArrayLike) -> FloatArray:
@@ -51,10 +53,9 @@ class TaskCosts:
         return self._tables[name].take(at, axis=0)
 
     def _index(self, wanted: FloatArray) -> IntArray:
-        """The nearest level if they are evenly spaced, as in the paper, without a search; else some level."""
-        low, high, last = self._levels[0], self._levels[-1], len(self._levels) - 1
-        nearest = (wanted - (low - 0.5 * (high - low) / max(last, 1))) * (last / (high - low or 1.0))
-        return np.minimum(np.maximum(nearest, 0), last).astype(np.int64)
+        """Return the nearest level if they are evenly spaced, as in the paper, without a search; else some level."""
+        steps = (wanted - self._levels[0]) * self._per_level + 0.5
+        return np.minimum(np.maximum(steps, 0), self._last).astype(np.int64)
 
 
 def _finite(wanted: FloatArray, compute: Callable[[ArrayLike], FloatArray]) -> FloatArray:

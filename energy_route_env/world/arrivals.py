@@ -42,9 +42,8 @@ class PoissonArrivals:
         return self.mean
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> IntArray:
-        """Draw a Poisson total, then each task's slot, and sort them by counting."""
-        counts = np.bincount(_draw_index(rng, n_slots, rng.poisson(self.mean * n_slots)), minlength=n_slots)
-        return np.arange(n_slots).repeat(counts)
+        """Draw a Poisson total, then each task's slot, and sort them."""
+        return np.sort(_draw_index(rng, n_slots, rng.poisson(self.mean * n_slots)))
 
 
 def draw_difficulties(rng: np.random.Generator, levels: FloatArray, n_tasks: int) -> FloatArray:
