@@ -19,7 +19,6 @@ from energy_route_env.decision import FEATURES, Decision, observation_space
 from energy_route_env.rendering import RENDER_FPS, RENDER_MODES, Frame, Moment, Screen
 from energy_route_env.scenario import Scenario
 from energy_route_env.scenarios import make_scenario
-from energy_route_env.units import IntArray
 from energy_route_env.world.trace import Trace
 
 
@@ -97,7 +96,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         self.action_space = Discrete(self.scenario.n_actions)
         self._n_actions = self.scenario.n_actions
         self._run = Run(self.scenario)
-        self._masks = list(action_masks(self.scenario, np.array([0, 1])))
+        self._masks = list(action_masks(self.scenario, np.array([(0,), (1,)], [("due", int)])))
         self._screen = None if render_mode is None else Screen(self.scenario, render_mode)
         self._over = True
 
@@ -193,11 +192,11 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
 # What single and vector environment share
 
 
-def action_masks(scenario: Scenario, due: IntArray) -> NDArray[np.int8]:
+def action_masks(scenario: Scenario, states: Any) -> NDArray[np.int8]:
     """Return 1 for each action that is carried out as given, shape (n, n_actions); a due task cannot be deferred."""
-    masks = np.ones((len(due), scenario.n_actions), np.int8)
+    masks = np.ones((len(states), scenario.n_actions), np.int8)
     if scenario.can_wait:
-        masks[:, -1] = due == 0
+        masks[:, -1] = states["due"] == 0
     return masks
 
 

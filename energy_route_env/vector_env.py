@@ -126,14 +126,15 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
             final = _masked({"balance": self._batch.balance()}, ended) if ended.any() else final
             if mode is AutoresetMode.NEXT_STEP:
                 self._restart(observation, outcome, stale)
-        info = _masked(self._info(outcome), self._everywhere) | final
+        info = self._info(outcome)
+        info |= {f"_{key}": self._everywhere for key in info} | final
         nowhere = np.zeros(self.num_envs, bool)
         ends = (nowhere, ended.copy()) if self.scenario.continuing else (ended.copy(), nowhere)
         return observation, reward, *ends, info
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are carried out as given, shape (n, n_actions); sb3-contrib looks for this name."""
-        return action_masks(self.scenario, self._batch.states.due).astype(bool)
+        return action_masks(self.scenario, self._batch.states).astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
         """Return the decisions at hand as dispatchers see them; a privileged one sees the truth too."""
@@ -144,9 +145,10 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         if array.dtype.kind not in "iu" or array.shape != (self.num_envs,):
             found = f"an array of {array.dtype} and shape {array.shape}"
             raise InputError(f"actions is {found}, but it must be one of integers and shape ({self.num_envs},).")
-        if array.min() < 0 or array.max() >= n_actions:
+        valid = np.require(array, np.int64, "CW")  # other layouts would be compiled anew
+        if valid.view(np.uint64).max() >= n_actions:  # a negative one is a large one there
             require_action("actions (one of them)", int(array[(array < 0) | (array >= n_actions)][0]), n_actions)
-        return array.astype(np.int64, copy=False)
+        return valid
 
     def _restart(self, observation: NDArray[np.float32], outcome: Outcome, which: NDArray[np.bool_]) -> None:
         """Start new episodes in these environments; their info says that the step did nothing."""
@@ -172,7 +174,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         return {"final_obs": last, "_final_obs": ended.copy(), "final_info": info, "_final_info": ended.copy()}
 
     def _info(self, outcome: Outcome) -> dict[str, Any]:
-        return step_info(outcome, action_masks(self.scenario, self._batch.states.due))
+        return step_info(outcome, action_masks(self.scenario, self._batch.states))
 
     def _started_info(self, rows: NDArray[np.intp]) -> dict[str, Any]:
         outcome, mask = self._batch.blank_outcome(), np.zeros(self.num_envs, bool)
@@ -226,12 +228,9 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
 def _masked(values: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
     """Return vector infos in Gymnasium's layout: zero where the mask is False, and the mask beside each entry."""
     info: dict[str, Any] = {}
-    everywhere = bool(mask.all())
     for key, value in values.items():
         if isinstance(value, dict):
             info[key] = _masked(value, mask)
-        elif everywhere:
-            info[key] = value
         else:
             info[key] = np.zeros_like(value)
             info[key][mask] = value[mask]

@@ -18,7 +18,7 @@ from energy_route_env.core import battery, queue, state, step
 from energy_route_env.core.state import State, World
 
 T = TypeVar("T")
-AHEAD = 8
+AHEAD: Any = np.uint64(8)
 """Environments between the one that is stepped and the one whose memory is asked for."""
 
 SCALAR_FUNCTIONS = (

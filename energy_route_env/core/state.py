@@ -111,7 +111,7 @@ class State:
     """Position in `waiting_order`."""
 
 
-STATE = np.dtype([(field.name, np.float64 if field.type == "float" else np.int64) for field in fields(State)])
+STATE = np.dtype([(field.name, np.float64 if field.type == "float" else np.int32) for field in fields(State)])
 """The same record for an array of many environments."""
 
 
