@@ -145,7 +145,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         if array.dtype.kind not in "iu" or array.shape != (self.num_envs,):
             found = f"an array of {array.dtype} and shape {array.shape}"
             raise InputError(f"actions is {found}, but it must be one of integers and shape ({self.num_envs},).")
-        valid = np.require(array, np.int64, "CW")  # other layouts would be compiled anew
+        valid = np.require(array, np.int64, ["C", "W"])  # other layouts would be compiled anew
         if valid.view(np.uint64).max() >= n_actions:  # a negative one is a large one there
             require_action("actions (one of them)", int(array[(array < 0) | (array >= n_actions)][0]), n_actions)
         return valid
