@@ -1,4 +1,4 @@
-"""What every pool of models has: the room for scaling laws, and later for measured tables."""
+"""The interface of a pool of models: scaling laws now, measured tables later."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from energy_route_env.units import FloatArray
 class Pool(Protocol):
     """Models to route to; action k sends a task to the k-th. To add a pool, write a class with these methods."""
 
-    def __len__(self) -> int:
-        """Return the number of models."""
+    def __len__(self) -> int: ...
 
     def energy_j(self, difficulty: ArrayLike) -> FloatArray:
         """Joules of a task of this true difficulty on every model, shape `difficulty.shape + (n_models,)`."""

@@ -1,4 +1,4 @@
-"""What tasks take on a pool's models, looked up where their difficulties are a scenario's own."""
+"""What tasks take on a pool's models, from a table where their difficulties are a scenario's own."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from energy_route_env.units import FloatArray, IntArray
 
 
 class TaskCosts:
-    """Energies and latencies of tasks; those of the known difficulties are computed once.
+    """Energies and latencies of tasks; those of the known difficulties are computed once, on first use.
 
     Args:
         pool: the models.
         difficulties: the known ones.
         noise: standard deviation of true minus observed difficulty.
-        queries_per_task: a task takes so many times one query's energy.
+        queries_per_task: a task takes this many times one query's energy.
     """
 
     def __init__(self, pool: Pool, difficulties: Sequence[float], noise: float, queries_per_task: float) -> None:
-        """Sort the known difficulties; nothing else is computed before it is asked for."""
         self._pool, self._noise, self._queries = pool, noise, queries_per_task
         self._levels = np.unique(difficulties)
         self._last = len(self._levels) - 1

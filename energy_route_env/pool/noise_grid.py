@@ -23,11 +23,7 @@ NODES_PER_STD = 20
 
 
 def require_noise(noise: float, skill_slope: float) -> None:
-    """Require a noise over which the mean square of an energy can be integrated.
-
-    Raises:
-        InputError: if `noise` is above `STEEPEST / skill_slope`.
-    """
+    """Require a noise of at most `STEEPEST / skill_slope`, so that an energy's mean square can be integrated."""
     most = STEEPEST / skill_slope
     reason = f"{STEEPEST} / skill_slope: beyond, rare hard tasks dominate the variance and theory is not reliable"
     require(noise <= most, "difficulty_noise", noise, f"at most {most:g} = {reason}")
@@ -35,16 +31,16 @@ def require_noise(noise: float, skill_slope: float) -> None:
 
 @lru_cache(maxsize=4)
 def gauss_rule(noise: float) -> tuple[FloatArray, FloatArray]:
-    """Standard normal z and weights for smooth integrands; z = 0 without noise. Shapes (n_nodes,)."""
+    """Return standard normal z and weights for smooth integrands, shapes (n_nodes,); z = 0 without noise."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(GAUSS_NODES if noise > 0 else 1)
     return nodes, weights / weights.sum()
 
 
 def noise_grid(noise: float, skill_slope: float) -> tuple[FloatArray, FloatArray]:
-    """Standard normal z on an even grid and their probabilities, shapes (n_nodes,); z = 0 without noise.
+    """Return standard normal z on an even grid and their probabilities, shapes (n_nodes,); z = 0 without noise.
 
-    Where models are chosen by the true difficulty the integrand has kinks, which a Gauss rule does not see. The grid
-    ends four standard deviations beyond the bulk of the mean square, and at six or more.
+    A model chosen by the true difficulty gives the integrand kinks, which a Gauss rule misses. The grid ends four
+    standard deviations beyond the bulk of the mean square, and at six or more.
     """
     n = math.ceil(max(6.0, 4.0 + 4.0 * skill_slope * noise) * NODES_PER_STD) if noise > 0 else 0
     z = np.linspace(-n / NODES_PER_STD, n / NODES_PER_STD, 2 * n + 1)

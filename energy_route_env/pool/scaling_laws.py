@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from energy_route_env.checks import require, require_real, require_sequence
+from energy_route_env.pool.base import Pool
 from energy_route_env.pool.noise_grid import gauss_rule
 from energy_route_env.units import FloatArray
 
@@ -60,7 +61,6 @@ class ScalingLaws:
     """Requests that share one reading of the parameters (the paper's Appendix B)."""
 
     def __post_init__(self) -> None:
-        """Check that every parameter is positive and finite."""
         for field in fields(self):
             require_real(field.name, getattr(self, field.name), 0.0, above=True)
         require(self.failure_probability < 1, "failure_probability", self.failure_probability, "below 1")
@@ -77,29 +77,28 @@ MOST_ATTEMPTS = 2.0**53
 
 
 def pretraining_loss(n_params: ArrayLike, laws: ScalingLaws = PUBLISHED) -> FloatArray:
-    """Pretraining loss L(N) = L_irr + Gamma N^-gamma of a compute-optimal model with N parameters."""
-    return np.asarray(
-        laws.irreducible_loss + laws.frontier_coefficient * np.asarray(n_params, float) ** -laws.loss_exponent
-    )
+    """Return the pretraining loss L(N) = L_irr + Gamma N^-gamma of a compute-optimal model with N parameters."""
+    reducible = laws.frontier_coefficient * np.asarray(n_params, float) ** -laws.loss_exponent
+    return np.asarray(laws.irreducible_loss + reducible)
 
 
 def skill_success(n_params: ArrayLike, difficulty: ArrayLike, laws: ScalingLaws = PUBLISHED) -> FloatArray:
-    """Probability p(N, l) = 1 / (1 + exp(b (L(N) - l))) that one skill attempt succeeds."""
+    """Return the probability p(N, l) = 1 / (1 + exp(b (L(N) - l))) that one skill attempt succeeds."""
     gap = pretraining_loss(n_params, laws) - np.asarray(difficulty, float)
     return np.asarray(1 / (1 + np.exp(laws.skill_slope * gap)))
 
 
 def attempt_budget(success: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED) -> FloatArray:
-    """Attempts K after which m skills have succeeded with probability 1 - epsilon.
+    """Return the attempts K after which m skills have succeeded with probability 1 - epsilon.
 
     Args:
         success: probability that one attempt succeeds, in (0, 1].
-        method: "normal" for the paper's normal approximation (a real number), "exact" for the smallest whole K with
+        method: "normal" for the paper's normal approximation (not whole), "exact" for the smallest whole K with
             P(Binomial(K, p) >= m) >= 1 - epsilon.
         laws: the parameters m and epsilon.
 
     Raises:
-        InputError: if the method is neither of the two, or "exact" would have to count more than `MOST_ATTEMPTS`.
+        InputError: if the method is unknown, or "exact" would have to count beyond `MOST_ATTEMPTS`.
     """
     require(method in get_args(BudgetMethod), "method", method, "'normal' or 'exact'")
     p = np.asarray(success, float)
@@ -107,7 +106,7 @@ def attempt_budget(success: ArrayLike, method: BudgetMethod = "normal", laws: Sc
 
 
 def _normal_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
-    """K = [(z sqrt(1-p) + sqrt(z^2 (1-p) + 4m)) / 2]^2 / p."""
+    """Return K = [(z sqrt(1-p) + sqrt(z^2 (1-p) + 4m)) / 2]^2 / p."""
     from scipy import special
 
     z, failure = special.ndtri(1 - laws.failure_probability), 1 - p
@@ -116,10 +115,10 @@ def _normal_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
 
 
 def _exact_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
-    """The quantile of m plus a negative binomial: bisect P(Binomial(K, p) >= m) = I_p(m, K - m + 1) over whole K."""
+    """Bisect P(Binomial(K, p) >= m) = I_p(m, K - m + 1) over whole K."""
     from scipy import special
 
-    low = np.broadcast_to(np.ceil(laws.skills) - 1, p.shape).copy()
+    low = np.full(p.shape, np.ceil(laws.skills) - 1)
     with np.errstate(divide="ignore", over="ignore"):
         high = np.ceil(2 * _normal_budget(p, laws)) + 2
     most = float(np.max(high, initial=0.0))
@@ -135,19 +134,19 @@ def _exact_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
 def token_budget(
     n_params: ArrayLike, difficulty: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED
 ) -> FloatArray:
-    """Tokens T = omega K that the model is given for a task of this difficulty (oracle stopping)."""
+    """Return the tokens T = omega K granted to a task of this difficulty (oracle stopping)."""
     return laws.tokens_per_attempt * attempt_budget(skill_success(n_params, difficulty, laws), method, laws)
 
 
 def _flops(n_params: FloatArray, tokens: FloatArray, laws: ScalingLaws) -> FloatArray:
-    """F = 2 N T + n_layers d_attn T^2 (Kaplan et al. 2020, plus attention that grows with the context)."""
+    """Return F = 2 N T + n_layers d_attn T^2 (Kaplan et al. 2020, plus attention that grows with the context)."""
     return np.asarray(2 * n_params * tokens + laws.n_layers * laws.attention_width * tokens * tokens)
 
 
 def inference_energy(
     n_params: ArrayLike, difficulty: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED
 ) -> FloatArray:
-    """Energy of one task in joules: e = E_mem N T / batch + E_comp F.
+    """Return the energy of one task in joules: e = E_mem N T / batch + E_comp F.
 
     Example:
         >>> inference_energy([1e9, 1e10], 1.7).round(2)
@@ -162,7 +161,7 @@ def inference_energy(
 def inference_latency(
     n_params: ArrayLike, difficulty: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED
 ) -> FloatArray:
-    """Latency of one task in seconds: tau = N T / (BW batch) + F / TP."""
+    """Return the latency of one task in seconds: tau = N T / (BW batch) + F / TP."""
     params = np.asarray(n_params, float)
     tokens = token_budget(params, difficulty, method, laws)
     reading = params * tokens / (laws.params_per_second * laws.batch_size)
@@ -170,12 +169,12 @@ def inference_latency(
 
 
 @dataclass(frozen=True)
-class ModelPool:
-    """Models to route to; action k sends a task to the k-th.
+class ModelPool(Pool):
+    """A pool whose models all follow the same scaling laws.
 
     Args:
         n_params: the parameter count of each model, one or more.
-        laws: the scaling laws that all of them follow.
+        laws: the scaling laws.
         method: how token budgets are computed, "normal" (the paper) or "exact".
 
     Raises:
@@ -187,7 +186,6 @@ class ModelPool:
     method: BudgetMethod = "normal"
 
     def __post_init__(self) -> None:
-        """Check the fields; any iterable of numbers becomes a tuple."""
         allowed = "one or more parameter counts, such as (1e9, 1e10), or a ModelPool"
         object.__setattr__(self, "n_params", require_sequence("models", self.n_params, allowed))
         for count in self.n_params:
@@ -196,19 +194,16 @@ class ModelPool:
         require(self.method in get_args(BudgetMethod), "method", self.method, "'normal' or 'exact'")
 
     def __len__(self) -> int:
-        """The number of models."""
         return len(self.n_params)
 
     def energy_j(self, difficulty: ArrayLike) -> FloatArray:
-        """Joules of a task on every model, of shape `difficulty.shape + (n_models,)`."""
         return inference_energy(self.n_params, np.asarray(difficulty, float)[..., None], self.method, self.laws)
 
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
-        """Seconds of a task on every model, of shape `difficulty.shape + (n_models,)`."""
         return inference_latency(self.n_params, np.asarray(difficulty, float)[..., None], self.method, self.laws)
 
     def possible_energy_j(self, observed: ArrayLike, noise: float) -> tuple[FloatArray, FloatArray]:
-        """Energies at the nodes of the difficulty's noise, and the nodes' probabilities.
+        """Return the energies at the nodes of the difficulty's noise, and the nodes' probabilities.
 
         Args:
             observed: observed difficulties; the true one is observed + Normal(0, noise^2).
@@ -222,7 +217,6 @@ class ModelPool:
         return np.moveaxis(energies, -1, -2), weights
 
     def expected_energy_j(self, observed: ArrayLike, noise: float) -> FloatArray:
-        """Mean joules over the difficulty's noise, of shape `observed.shape + (n_models,)`."""
         if noise == 0:
             return self.energy_j(observed)
         energies, weights = self.possible_energy_j(observed, noise)

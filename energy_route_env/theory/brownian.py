@@ -32,7 +32,7 @@ def _normal_density(x: FloatArray) -> FloatArray:
 
 
 def expected_auxiliary_energy(drift: ArrayLike, volatility: ArrayLike, horizon: ArrayLike) -> FloatArray:
-    """Brownian approximation of E[D_T] in joules (the paper's Theorem 2; at drift 0 its eq. 28).
+    """Approximate E[D_T] in joules (the paper's Theorem 2; at drift 0 its eq. 28).
 
     Example:
         >>> float(expected_auxiliary_energy(0.0, 696.89, 1000).round(1))
@@ -42,9 +42,9 @@ def expected_auxiliary_energy(drift: ArrayLike, volatility: ArrayLike, horizon: 
 
 
 def value_function(battery: ArrayLike, slots: ArrayLike, drift: ArrayLike, volatility: ArrayLike) -> FloatArray:
-    """V(b, n) = E[(M_n - b)^+], the auxiliary energy still to come with battery b and n slots left, in joules.
+    """Return V(b, n) = E[(M_n - b)^+] in joules: the auxiliary energy still to come with battery b and n slots left.
 
-    M_n is the maximum of a Brownian motion up to n. Below b = 0 it goes on with slope -1: what is missing already.
+    M_n is the maximum of a Brownian motion up to n. A debt, b < 0, adds itself.
 
     Args:
         battery: energy at hand in joules.
@@ -69,7 +69,7 @@ def value_function(battery: ArrayLike, slots: ArrayLike, drift: ArrayLike, volat
 
 
 def auxiliary_energy_cdf(x: ArrayLike, drift: ArrayLike, volatility: ArrayLike, horizon: ArrayLike) -> FloatArray:
-    """Brownian approximation of P(D_T <= x), x in joules (Theorem 2)."""
+    """Approximate P(D_T <= x), x in joules (Theorem 2)."""
     from scipy import special
 
     nu, sigma, n, x = _arrays(drift, volatility, horizon, x)
@@ -82,7 +82,7 @@ def auxiliary_energy_cdf(x: ArrayLike, drift: ArrayLike, volatility: ArrayLike, 
 
 
 def auxiliary_energy_quantile(q: ArrayLike, drift: ArrayLike, volatility: ArrayLike, horizon: ArrayLike) -> FloatArray:
-    """The x in joules with P(D_T <= x) = q under the Brownian approximation, q in [0, 1).
+    """Invert `auxiliary_energy_cdf`: return the x in joules with P(D_T <= x) = q, q in [0, 1).
 
     Raises:
         InputError: if q lies outside [0, 1).
@@ -90,7 +90,8 @@ def auxiliary_energy_quantile(q: ArrayLike, drift: ArrayLike, volatility: ArrayL
     from scipy import special
 
     nu, sigma, n, q = _arrays(drift, volatility, horizon, q)
-    require(bool(((q >= 0) & (q < 1)).all()), "q", q[~((q >= 0) & (q < 1))].ravel()[:1].tolist(), "in [0, 1)")
+    ok = (q >= 0) & (q < 1)
+    require(bool(ok.all()), "q", q[~ok].ravel()[:1].tolist(), "in [0, 1)")
     low = np.zeros(q.shape)
     # P(M > x) <= 2 P(N > (x - max(nu, 0) n) / r): beyond this the tail is below 1 - q.
     high = np.maximum(nu, 0) * n + sigma * np.sqrt(n) * np.maximum(-special.ndtri((1 - q) / 2), 0)
@@ -102,7 +103,7 @@ def auxiliary_energy_quantile(q: ArrayLike, drift: ArrayLike, volatility: ArrayL
 
 
 def auxiliary_energy_std(drift: ArrayLike, volatility: ArrayLike, horizon: ArrayLike) -> FloatArray:
-    """Brownian approximation of the standard deviation of D_T in joules; sigma sqrt(T (1 - 2 / pi)) at drift 0.
+    """Approximate the standard deviation of D_T in joules; sigma sqrt(T (1 - 2 / pi)) at drift 0.
 
     From E[M^2] = 2 integral of x P(M > x), by Gauss-Legendre over the range that holds all but 1e-16 of M.
     """
@@ -121,14 +122,14 @@ def auxiliary_energy_std(drift: ArrayLike, volatility: ArrayLike, horizon: Array
 
 
 def transition_horizon(drift: ArrayLike, volatility: ArrayLike) -> FloatArray:
-    """T* = 2 sigma^2 / (pi nu^2), the slots after which a drift outweighs the square root; infinite at drift 0."""
+    """Return T* = 2 sigma^2 / (pi nu^2), the slots after which a drift outweighs the square root; infinite at drift 0."""
     nu, sigma, _ = _arrays(drift, volatility, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(nu == 0, np.inf, 2 * sigma**2 / (np.pi * nu**2)))
 
 
 def regime(drift: ArrayLike, tolerance: float = 0.0) -> NDArray[np.str_]:
-    """The regime's name: "deficit" (linear), "critical" (square root, |drift| <= tolerance) or "surplus" (bounded)."""
+    """Name the regime: "deficit" (linear), "critical" (square root, |drift| <= tolerance) or "surplus" (bounded)."""
     require_real("tolerance", tolerance, 0.0)
     nu = _arrays(drift, 0.0, 0.0)[0]
     return np.asarray(np.where(np.abs(nu) <= tolerance, "critical", np.where(nu > 0, "deficit", "surplus")))

@@ -16,36 +16,33 @@ class Winner:
     """A range of difficulties and the model that needs least there."""
 
     low: float
-    """Where the range begins."""
     high: float
-    """Where it ends."""
     model: int
     """The model's place in the pool."""
     n_params: float
-    """Its parameter count."""
 
 
 def winners(values: Callable[[FloatArray], FloatArray], pool: ModelPool, low: float, high: float) -> tuple[Winner, ...]:
-    """The ranges of difficulty in [low, high] in which each model has the least of something.
+    """Return the ranges of difficulty in [low, high] in which each model has the least of something.
+
+    Ranges narrower than a 2000th of the whole can be missed.
 
     Args:
         values: that something, from difficulties (n,) to (n, n_models), such as `pool.energy_j` or `pool.latency_s`.
         pool: the models.
-        low: where to begin.
-        high: where to end; ranges narrower than a 2000th of the way can be missed.
+        low: the hardest difficulty.
+        high: the easiest.
     """
     grid = np.linspace(low, high, 2001)
     best = values(grid).argmin(axis=-1)
-    changes = np.flatnonzero(np.diff(best))
-    inner = [_crossing(values, best[at], grid[at], grid[at + 1]) for at in changes]
-    starts, ends = [low, *inner], [*inner, high]
-    models = [int(best[0]), *(int(best[at + 1]) for at in changes)]
-    ranges = zip(starts, ends, models, strict=True)
+    last = np.append(np.flatnonzero(np.diff(best)), len(grid) - 1)  # the last point of each range
+    crossings = [_crossing(values, best[at], grid[at], grid[at + 1]) for at in last[:-1]]
+    ranges = zip([low, *crossings], [*crossings, high], best[last].tolist(), strict=True)
     return tuple(Winner(start, end, model, pool.n_params[model]) for start, end, model in ranges)
 
 
 def _crossing(values: Callable[[FloatArray], FloatArray], model: int, low: float, high: float) -> float:
-    """Where the model stops winning, by bisection."""
+    """Bisect for the difficulty where the model stops winning."""
     for _ in range(60):
         middle = (low + high) / 2
         wins = values(np.array([middle]))[0].argmin() == model
