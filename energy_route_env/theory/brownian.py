@@ -122,7 +122,7 @@ def auxiliary_energy_std(drift: ArrayLike, volatility: ArrayLike, horizon: Array
 
 
 def transition_horizon(drift: ArrayLike, volatility: ArrayLike) -> FloatArray:
-    """Return T* = 2 sigma^2 / (pi nu^2), the slots after which a drift outweighs the square root; infinite at drift 0."""
+    """Return T* = 2 sigma^2 / (pi nu^2), slots after which a drift outweighs the square root; infinite at drift 0."""
     nu, sigma, _ = _arrays(drift, volatility, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(nu == 0, np.inf, 2 * sigma**2 / (np.pi * nu**2)))
