@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from agents import Dispatcher, make_dispatcher
 from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
 from energy_route_env.checks import require, require_real, require_whole
 from energy_route_env.rendering import Frame
-from eval.rollout import draw_traces
+from eval.rollout import draw_traces, play
 
 FORMATS = (".gif", ".webp", ".png")
 
@@ -42,7 +43,6 @@ class AnimateArgs:
     """The file to write: .gif, .webp or .png (animated). An existing one is replaced."""
 
     def check(self) -> None:
-        """Check the counts and the file's name."""
         for name in ("episode", "seed", "every"):
             require_whole(name, getattr(self, name), 0)
         require_real("fps", self.fps, 0.0, 50.0, above=True)
@@ -51,12 +51,12 @@ class AnimateArgs:
 
 
 def main(args: AnimateArgs) -> None:
-    """Run, save the animation, and say where it is."""
+    """Run the episode, save the animation, and print where it is."""
     args.check()
     scenario = make_scenario(args.scenario, renewable_ratio=args.ratio)
     dispatcher = make_dispatcher(args.dispatcher, scenario)
     dispatcher.reset(args.seed)
-    every = args.every or -(-scenario.horizon_slots // 150)
+    every = args.every or math.ceil(scenario.horizon_slots / 150)
     trace = draw_traces(scenario, [args.episode], args.seed)[0]
     titled = replace(scenario, name=f"{scenario.name}, {args.dispatcher}")
     frames = list(episode_frames(titled, dispatcher, trace, every))
@@ -66,19 +66,15 @@ def main(args: AnimateArgs) -> None:
 
 
 def episode_frames(scenario: Scenario, dispatcher: Dispatcher, trace: Trace, every: int) -> Iterator[Frame]:
-    """One frame at the first decision of every `every` slots, and one at the end of the episode.
+    """Yield a frame at the first decision of every `every` slots, and one at the end of the episode.
 
     Yields:
         Pictures of shape (height, width, 3).
     """
     env = EnergyRouteEnv(scenario, render_mode="rgb_array")
-    env.reset(options={"trace": trace})
-    shown, ended = 0, False
-    while not ended:
-        action = int(dispatcher.act(env.decision(dispatcher.privileged))[0])
-        *_, terminated, truncated, info = env.step(action)
-        ended = terminated or truncated
-        if ended or info["slot"] // every > shown:
+    shown = 0
+    for info in play(env, dispatcher, trace):
+        if "balance" in info or info["slot"] // every > shown:
             shown = info["slot"] // every
             yield np.asarray(env.render())
 
@@ -94,25 +90,17 @@ def save_animation(frames: Sequence[Frame], path: Path, fps: float) -> None:
 
 
 def common_colors(frames: Sequence[Frame], most: int = 64) -> NDArray[np.uint8]:
-    """The most common colours, shape (at most `most`, 3)."""
-    colors, counts = np.unique(np.concatenate([_packed(frame) for frame in frames]), return_counts=True)
-    return _unpacked(colors[np.argsort(-counts, kind="stable")[:most]])
+    """Return the most common colours, shape (at most `most`, 3)."""
+    counts = Image.fromarray(np.concatenate(frames)).getcolors(maxcolors=2**24) or []
+    commonest = sorted(counts, key=lambda counted: (-counted[0], counted[1]))
+    return np.array([color for _, color in commonest[:most]], np.uint8)
 
 
 def in_palette(frame: Frame, palette: NDArray[np.uint8]) -> Image.Image:
-    """The frame in these colours; a colour that is not among them becomes the nearest one."""
-    colors, which = np.unique(_packed(frame), return_inverse=True)
-    apart = np.square(_unpacked(colors)[:, None].astype(int) - palette.astype(int)).sum(axis=-1)
+    """Show the frame in these colours; any other colour becomes the nearest of them."""
+    pixels = frame.reshape(-1, 3).astype(int)
+    _, first, which = np.unique(pixels @ [65536, 256, 1], return_index=True, return_inverse=True)
+    apart = np.square(pixels[first, None] - palette).sum(axis=-1)
     image = Image.fromarray(apart.argmin(axis=-1).astype(np.uint8)[which].reshape(frame.shape[:2]))
     image.putpalette(palette.tobytes())
     return image
-
-
-def _packed(frame: Frame) -> NDArray[np.int32]:
-    """Each pixel's colour as one number."""
-    red, green, blue = np.moveaxis(frame.astype(np.int32), -1, 0)
-    return ((red * 256 + green) * 256 + blue).ravel()
-
-
-def _unpacked(colors: NDArray[np.int32]) -> NDArray[np.uint8]:
-    return np.stack([colors >> 16, colors >> 8 & 255, colors & 255], axis=-1).astype(np.uint8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import track
@@ -14,7 +13,7 @@ from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
 from energy_route_env.checks import require_whole
 from eval.figures import day_figure, save_figure
 from eval.records import ResultArgs, run_record
-from eval.rollout import draw_traces
+from eval.rollout import draw_traces, play
 
 
 @dataclass(frozen=True)
@@ -31,13 +30,12 @@ class DayArgs(ResultArgs):
     """Number of the episode among those of the seed."""
 
     def check(self) -> None:
-        """Check the counts."""
         super().check()
         require_whole("episode", self.episode, 0)
 
 
 def main(args: DayArgs) -> None:
-    """Run, save the table and the picture, and say where they are."""
+    """Run, save the table and the picture, and print where they are."""
     args.check()
     console = Console()
     scenario = make_scenario(args.scenario, renewable_ratio=args.ratio)
@@ -58,32 +56,24 @@ def main(args: DayArgs) -> None:
 
 
 def slot_by_slot(scenario: Scenario, dispatcher: Dispatcher, trace: Trace) -> pd.DataFrame:
-    """One row for each slot.
+    """Return one row for each slot.
 
     Columns: hours since the start, joules harvested, consumed and taken from the grid, and the battery and the backlog
     after the slot's last decision. A backlog that remains at the end runs in the last slot.
     """
     env = EnergyRouteEnv(scenario)
-    env.reset(options={"trace": trace})
-    steps, ended = [], False
-    while not ended:
-        action = int(dispatcher.act(env.decision(dispatcher.privileged))[0])
-        *_, terminated, truncated, info = env.step(action)
-        ended = terminated or truncated
+    steps = []
+    for info in play(env, dispatcher, trace):
         after = env.decision()
-        names = ("slot", "energy_j", "auxiliary_j", "battery_j")
-        steps.append({name: info[name] for name in names} | {"backlog": int(after.backlog[0] + after.due[0])})
-    grouped = pd.DataFrame(steps).groupby("slot")
-    every_slot = pd.RangeIndex(scenario.horizon_slots, name="slot")
-    sums = grouped[["energy_j", "auxiliary_j"]].sum().reindex(every_slot, fill_value=0.0)
-    last = grouped[["battery_j", "backlog"]].last().reindex(every_slot).ffill().fillna(0.0)
-    return pd.DataFrame(
-        {
-            "hour": np.arange(scenario.horizon_slots) * scenario.slot_seconds / 3600,
-            "harvest_j": trace.harvest_j,
-            "consumed_j": sums["energy_j"],
-            "auxiliary_j": sums["auxiliary_j"],
-            "battery_j": last["battery_j"],
-            "backlog": last["backlog"],
-        }
-    )
+        steps.append(info | {"backlog": int(after.backlog[0] + after.due[0])})
+    by_slot = pd.DataFrame(steps).groupby("slot")
+    slots = by_slot.agg(
+        consumed_j=("energy_j", "sum"),
+        auxiliary_j=("auxiliary_j", "sum"),
+        battery_j=("battery_j", "last"),
+        backlog=("backlog", "last"),
+    ).reindex(range(scenario.horizon_slots))
+    slots.insert(0, "hour", slots.index * scenario.slot_seconds / 3600)
+    slots.insert(1, "harvest_j", trace.harvest_j)
+    levels = ["battery_j", "backlog"]
+    return slots.assign(**slots[levels].ffill()).fillna(0.0)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from agents import Dispatcher
-from energy_route_env import Scenario, Trace
+from energy_route_env import EnergyRouteEnv, Scenario, Trace
 from energy_route_env.checks import require, require_whole
 from energy_route_env.core.batch import Batch
 from energy_route_env.core.state import BALANCE
@@ -22,14 +24,14 @@ BATCH_SIZE = 1024
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What a dispatcher did in every episode; energies in joules."""
+    """Results of a dispatcher, episode by episode; energies in joules."""
 
     checkpoints: NDArray[np.int64]
     """Slots after which the auxiliary energy was read, shape (checkpoints,)."""
     auxiliary_j: FloatArray
     """D at the checkpoints, shape (episodes, checkpoints)."""
     balance: dict[str, FloatArray]
-    """Whole episodes' balances by the names in `core.state.BALANCE`, each of shape (episodes,)."""
+    """Balance of the whole episode by the names in `core.state.BALANCE`, each of shape (episodes,)."""
     tasks: NDArray[np.int64]
     """Tasks of each episode, shape (episodes,)."""
     latency_s: FloatArray
@@ -37,7 +39,7 @@ class Simulation:
 
 
 def draw_traces(scenario: Scenario, episodes: Iterable[int], seed: int) -> list[Trace]:
-    """The traces of these episodes: episode i depends on the seed and i, not on how many others are drawn."""
+    """Draw the traces of these episodes; each depends on the seed and its own number alone."""
     return [scenario.draw(np.random.default_rng([seed, episode])) for episode in episodes]
 
 
@@ -57,7 +59,7 @@ def simulate(
         episodes: how many episodes.
         seed: seed of the traces; every dispatcher meets the same ones.
         checkpoints: slots after which the auxiliary energy is read, rising, from 1 to the horizon; by default the
-            horizon alone. What the end of the episode draws for a remaining backlog counts in the last slot.
+            horizon alone. A backlog left at the end runs in the last slot.
         progress: called with the number of episodes just finished.
 
     Raises:
@@ -66,10 +68,8 @@ def simulate(
     require_whole("episodes", episodes, 1)
     require_whole("seed", seed, 0)
     horizon = scenario.horizon_slots
-    slots = np.asarray([horizon] if checkpoints is None else checkpoints)
-    rising = slots.ndim == 1 and len(slots) > 0 and slots.dtype.kind in "iu" and (np.diff(slots) > 0).all()
-    ok = rising and slots[0] >= 1 and slots[-1] <= horizon
-    require(bool(ok), "checkpoints", slots.tolist(), f"rising whole numbers from 1 to the horizon, {horizon}")
+    allowed = f"rising whole numbers from 1 to the horizon, {horizon}"
+    slots = rising_slots("checkpoints", [horizon] if checkpoints is None else checkpoints, allowed, horizon)
     dispatcher.reset(seed)
     parts = []
     for start in range(0, episodes, BATCH_SIZE):
@@ -77,27 +77,47 @@ def simulate(
         parts.append(_run(scenario, dispatcher, draw_traces(scenario, numbers, seed), slots))
         if progress is not None:
             progress(len(numbers))
-    return Simulation(
-        slots,
-        np.concatenate([part.auxiliary_j for part in parts]),
-        {name: np.concatenate([part.balance[name] for part in parts]) for name in BALANCE},
-        np.concatenate([part.tasks for part in parts]),
-        np.concatenate([part.latency_s for part in parts]),
-    )
+    balance = {name: np.concatenate([part.balance[name] for part in parts]) for name in BALANCE}
+    names = ("auxiliary_j", "tasks", "latency_s")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Simulation(checkpoints=slots, balance=balance, **arrays)
+
+
+def rising_slots(field: str, slots: ArrayLike, allowed: str, last: float = math.inf) -> NDArray[np.int64]:
+    """Return the slots as an array.
+
+    Raises:
+        InputError: unless they are whole numbers that rise from 1 or more to at most `last`.
+    """
+    values = np.asarray(slots)
+    ok = values.ndim == 1 and len(values) > 0 and values.dtype.kind in "iu" and 1 <= values[0] and values[-1] <= last
+    require(bool(ok and (np.diff(values) > 0).all()), field, values.tolist(), allowed)
+    return values.astype(np.int64)
 
 
 def run_traces(scenario: Scenario, dispatcher: Dispatcher, traces: Sequence[Trace]) -> Simulation:
-    """Run a dispatcher through given traces, read at the horizon.
+    """Run a dispatcher through given traces; read the auxiliary energy at the horizon.
 
     Raises:
         InputError: if a trace does not fit the scenario.
     """
     for trace in traces:
         require_trace(scenario, trace)
-    return _run(scenario, dispatcher, list(traces), np.asarray([scenario.horizon_slots]))
+    return _run(scenario, dispatcher, traces, np.array([scenario.horizon_slots]))
 
 
-def _run(scenario: Scenario, dispatcher: Dispatcher, traces: list[Trace], checkpoints: NDArray[np.int64]) -> Simulation:
+def play(env: EnergyRouteEnv, dispatcher: Dispatcher, trace: Trace) -> Iterator[dict[str, Any]]:
+    """Step a single environment through a trace and yield each step's info; the last one holds the balance."""
+    env.reset(options={"trace": trace})
+    info: dict[str, Any] = {}
+    while "balance" not in info:
+        *_, info = env.step(int(dispatcher.act(env.decision(dispatcher.privileged))[0]))
+        yield info
+
+
+def _run(
+    scenario: Scenario, dispatcher: Dispatcher, traces: Sequence[Trace], checkpoints: NDArray[np.int64]
+) -> Simulation:
     n = len(traces)
     batch, every = Batch(scenario, n), np.arange(n)
     batch.load(traces, every)
@@ -106,35 +126,33 @@ def _run(scenario: Scenario, dispatcher: Dispatcher, traces: list[Trace], checkp
     chosen = np.full(batch.world.task_slot.shape, -1)
     ended = np.zeros(n, bool)
     while not ended.all():
-        outcome = batch.step(_answer(dispatcher, batch, scenario))
+        outcome = batch.step(_answer(dispatcher, batch))
         chosen[every, outcome.task] = outcome.model
         supplied[interval[outcome.slot], every] += outcome.auxiliary_j
         ended = outcome.ended
     auxiliary = supplied[:-1].cumsum(axis=0).T
     tasks = np.array([trace.n_tasks for trace in traces])
-    return Simulation(checkpoints, auxiliary, batch.balance(), tasks, _latency(scenario, batch, chosen, tasks))
+    return Simulation(checkpoints, auxiliary, batch.balance(), tasks, _latency(batch, chosen, tasks))
 
 
-def _answer(dispatcher: Dispatcher, batch: Batch, scenario: Scenario) -> NDArray[np.int64]:
-    """The dispatcher's actions, checked."""
+def _answer(dispatcher: Dispatcher, batch: Batch) -> NDArray[np.int64]:
+    """Return the dispatcher's actions, checked."""
     actions = np.asarray(dispatcher.act(batch.decision(dispatcher.privileged)))
-    name, n = type(dispatcher).__name__, batch.n
+    name, n, n_actions = type(dispatcher).__name__, batch.n, batch.scenario.n_actions
     if actions.shape != (n,) or actions.dtype.kind not in "iu":
         found = f"an array of {actions.dtype} and shape {actions.shape}"
         raise ValueError(f"{name}.act returned {found}, but it must be one of integers and shape ({n},).")
-    if actions.min() < 0 or actions.max() >= scenario.n_actions:
-        bad = int(actions[(actions < 0) | (actions >= scenario.n_actions)][0])
-        raise ValueError(f"{name}.act returned {bad}, but actions must be from 0 to {scenario.n_actions - 1}.")
+    wrong = actions[(actions < 0) | (actions >= n_actions)]
+    if len(wrong) > 0:
+        raise ValueError(f"{name}.act returned {wrong[0]}, but actions must be from 0 to {n_actions - 1}.")
     return actions
 
 
-def _latency(scenario: Scenario, batch: Batch, chosen: NDArray[np.int64], tasks: NDArray[np.int64]) -> FloatArray:
-    """Mean latency of each episode's queries; a task left to the end ran on its cheapest model."""
-    world = batch.world
+def _latency(batch: Batch, chosen: NDArray[np.int64], tasks: NDArray[np.int64]) -> FloatArray:
+    """Return the mean latency of each episode's queries; a task left to the end ran on its cheapest model."""
+    scenario, world = batch.scenario, batch.world
     is_task = np.arange(chosen.shape[1]) < tasks[:, None]
-    model = chosen
-    if scenario.can_wait:
-        model = np.where(chosen < 0, world.expected_energy_j.argmin(axis=-1), chosen)
+    model = np.where(chosen < 0, world.expected_energy_j.argmin(axis=-1), chosen)
     latency = scenario.latency_s(np.where(is_task, world.difficulty, scenario.difficulties[0]))
-    taken = np.take_along_axis(latency, np.maximum(model, 0)[..., None], axis=-1)[..., 0]
+    taken = np.take_along_axis(latency, model[..., None], axis=-1)[..., 0]
     return (taken * is_task).sum(axis=1) / np.maximum(tasks, 1)
