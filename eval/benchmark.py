@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
 from energy_route_env import make_scenario
 from energy_route_env.checks import require, require_whole
-from eval.figure_tables import FiguresArgs, draw_all
+from eval import figure_tables
 from eval.records import ResultArgs, run_record
 from eval.report import write_report
 from eval.runs import dispatcher_names, make_run
-from eval.summary import summarise
+from eval.summary import summarise, verdicts
 from eval.terminal import progress_bar, summary_tables
-from eval.verdicts import verdicts
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,6 @@ class BenchmarkArgs(ResultArgs):
     """Draw every figure into the report, from tables computed for them (half a minute more)."""
 
     def check(self) -> None:
-        """Check what the scenarios do not check themselves."""
         super().check()
         require_whole("episodes", self.episodes, 2)
         require(bool(self.scenarios), "scenarios", self.scenarios, "one or more names")
@@ -43,7 +40,7 @@ class BenchmarkArgs(ResultArgs):
 
 
 def main(args: BenchmarkArgs) -> None:
-    """Run the benchmark, save and print its tables, and print what they show."""
+    """Run the benchmark, save and print its tables, and write the report."""
     console = Console()
     args.check()
     names, ratios = dict.fromkeys(args.scenarios), dict.fromkeys(args.ratios)
@@ -67,10 +64,11 @@ def main(args: BenchmarkArgs) -> None:
         console.print(table, "")
     for sentence in verdicts(summary):
         console.print(sentence, soft_wrap=True)
-    figures = draw_all(_figures(args, folder.path), console) if args.figures else None
+    figures = None
+    if args.figures:
+        wanted = figure_tables.FiguresArgs(
+            summary=folder.path / "summary.csv", seed=args.seed, name="figures", results=folder.path
+        )
+        figures = figure_tables.main(wanted)
     console.print(f"Report: {write_report(folder.path, figures)}", soft_wrap=True)
     console.print(folder.contents(), soft_wrap=True)
-
-
-def _figures(args: BenchmarkArgs, folder: Path) -> FiguresArgs:
-    return FiguresArgs(summary=folder / "summary.csv", seed=args.seed, name="figures", results=folder)

@@ -13,12 +13,12 @@ from energy_route_env.units import energy_unit
 from eval.runs import REFERENCE
 
 Unit = Callable[[pd.DataFrame], tuple[float, str]]
-"""Takes a table's rows and returns the size and the name of the unit that the column is shown in."""
+"""A function of a table's rows: size and name of the unit that the column is shown in."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the tables: where its numbers come from, what they mean, and how they are written."""
+    """One column of the tables."""
 
     name: str
     source: str
@@ -27,7 +27,7 @@ class Column:
     """What the number is and how it was made, for the report."""
     unit: Unit
     table: Literal["energy", "cost", "report alone"] = "energy"
-    """Which of the terminal's two tables shows it; the report has one table with all columns."""
+    """Which of the terminal's two tables shows it; the report's one table has all columns."""
     digits: int = 2
     sign: Literal["", "+"] = ""
     interval: bool = False
@@ -36,7 +36,7 @@ class Column:
     """Whether it is a difference to the reference; the reference's own cell is then empty."""
 
     def cells(self, rows: pd.DataFrame) -> list[str]:
-        """The text of each row; "" where there is no number."""
+        """Return the text of each row; "" where there is no number."""
         size, _ = self.unit(rows)
         values = rows[self.source].mask(self.difference & (rows["dispatcher"] == REFERENCE))
         cells = [number(value, size, self.digits, self.sign) for value in values]
@@ -47,28 +47,23 @@ class Column:
 
 
 def number(value: float, size: float = 1.0, digits: int = 2, sign: str = "") -> str:
-    """The value in units of `size`; "" where it is nan."""
+    """Write the value in units of `size`; "" where it is nan."""
     rounded = round(value / size, digits) + 0.0  # no negative zero
     return "" if pd.isna(rounded) else f"{rounded:{sign},.{digits}f}"
 
 
 def fixed(name: str, size: float = 1.0) -> Unit:
-    """The same unit for all rows."""
+    """Show all rows in this unit."""
     return lambda _: (size, name)
 
 
-def auxiliary_unit(rows: pd.DataFrame) -> tuple[float, str]:
-    """The unit of energy that suits the auxiliary energies."""
-    return energy_unit(rows["auxiliary_j"])
-
-
-def task_unit(rows: pd.DataFrame) -> tuple[float, str]:
-    """The unit of energy that suits the energies of a task."""
-    return energy_unit(rows["energy_per_task_j"])
+def suiting(column: str) -> Unit:
+    """Show the rows in the unit of energy that suits this column of the summary."""
+    return lambda rows: energy_unit(rows[column])
 
 
 def percent_of_reference(rows: pd.DataFrame) -> tuple[float, str]:
-    """One percent of the reference's auxiliary energy; nan where that is 0."""
+    """Return one percent of the reference's auxiliary energy; nan where that is 0."""
     reference = float(rows.loc[rows["dispatcher"] == REFERENCE, "auxiliary_j"].iloc[0])
     return reference / 100 or math.nan, "%"
 
@@ -78,7 +73,7 @@ AUXILIARY = Column(
     "auxiliary_j",
     "Energy that the grid supplied in a whole episode: the mean over episodes, ± the half width of its 95 % interval "
     "(Student's t).",
-    auxiliary_unit,
+    suiting("auxiliary_j"),
     interval=True,
 )
 DIFFERENCE = replace(
@@ -95,20 +90,16 @@ BROWNIAN = (
     "2). It is given where slots are independent, no task can wait, the battery is ideal and the dispatcher does not "
     "look at it."
 )
+EXACT = "E[D_T] by Spitzer's identity, without approximation, under the same conditions."
 TASKS = "averaged over all tasks of all episodes."
 COLUMNS = (
     AUXILIARY,
     DIFFERENCE,
     replace(DIFFERENCE, unit=percent_of_reference, table="report alone"),
-    Column("Brownian", "brownian_j", BROWNIAN, auxiliary_unit),
-    Column(
-        "exact",
-        "exact_j",
-        "E[D_T] by Spitzer's identity, without approximation, under the same conditions.",
-        auxiliary_unit,
-    ),
+    Column("Brownian", "brownian_j", BROWNIAN, AUXILIARY.unit),
+    Column("exact", "exact_j", EXACT, AUXILIARY.unit),
     Column("off by", "exact_deviation_se", "Simulated minus exact, in standard errors.", fixed("SE"), "energy", 1, "+"),
-    Column("per task", "energy_per_task_j", f"Energy of a task, {TASKS}", task_unit, "cost", 1),
+    Column("per task", "energy_per_task_j", f"Energy of a task, {TASKS}", suiting("energy_per_task_j"), "cost", 1),
     Column("latency", "latency_s", f"Seconds that a query takes, {TASKS}", fixed("s"), "cost", 1),
     Column("grid", "grid_share", "Share of the energy consumed that the grid supplied.", fixed("%", 0.01), "cost", 1),
     Column("spilled", "spilled_share", "Share of the harvest that a full battery lost.", fixed("%", 0.01), "cost", 1),
@@ -119,7 +110,7 @@ COLUMNS = (
 
 
 def settings(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The rows of each scenario at each ratio, with a title for their table."""
+    """Yield the rows of each scenario at each ratio, with a title for their table."""
     for _, rows in summary.groupby(["scenario", "ratio"], sort=False):
         first = rows.iloc[0]
         size = f"{first['episodes']} episodes of {first['horizon_slots']} slots"
@@ -127,12 +118,7 @@ def settings(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def filled(rows: pd.DataFrame, table: str | None = None) -> list[tuple[str, str, list[str]]]:
-    """Name, unit and cells of every column that holds a number.
-
-    Args:
-        rows: of one table.
-        table: which of the terminal's tables; by default all columns.
-    """
+    """Return name, unit and cells of every column of a table (by default of all columns) that holds a number."""
     columns = [column for column in COLUMNS if table in (None, column.table)]
     shown = [(column.name, column.unit(rows)[1], column.cells(rows)) for column in columns]
     return [(name, unit, cells) for name, unit, cells in shown if any(cells)]

@@ -10,7 +10,7 @@ import tyro
 
 from energy_route_env.checks import InputError, MissingExtra
 
-Commands = Mapping[str, tuple[type, Callable[..., None]]]
+Commands = Mapping[str, tuple[type, Callable[..., object]]]
 """For each command's name, the dataclass of its arguments and the function that takes one."""
 
 

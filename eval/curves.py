@@ -33,7 +33,7 @@ def main(args: CurvesArgs) -> None:
 
 
 def gather(runs: tuple[Path, ...]) -> pd.DataFrame:
-    """The curves of all runs and seeds as one table.
+    """Read the curves of all runs and seeds into one table.
 
     Raises:
         InputError: if a folder holds no curve.

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from rich.console import Console
 from scipy import optimize
 
-from agents import FixedModel, make_dispatcher, slot_law
+from agents import FixedModel, make_dispatcher, slot_distribution
 from agents.analytic import BatteryBlind
 from agents.policies import shipped_policies
 from energy_route_env import Decision, Scenario, Trace, make_scenario
 from energy_route_env.checks import require, require_whole
 from energy_route_env.core.batch import Batch
 from energy_route_env.theory import (
-    SlotLaw,
+    SlotDistribution,
     auxiliary_energy_std,
     exact_expected_auxiliary_energy,
     expected_auxiliary_energy,
     transition_horizon,
 )
-from energy_route_env.units import FloatArray
+from energy_route_env.units import FloatArray, IntArray
 from eval.day import slot_by_slot
 from eval.figures import save_figure
 from eval.pictures import PICTURES
@@ -69,24 +70,17 @@ class FiguresArgs(ResultArgs):
     """Slots of a growth curve."""
 
     def check(self) -> None:
-        """Check the counts and that the named files exist."""
         super().check()
         for name, least in (("episodes", 2), ("trials", 2), ("horizon", 100)):
             require_whole(name, getattr(self, name), least)
-        for name in ("tables", "summary"):
-            path = getattr(self, name)
-            there = path is None or (path.is_dir() if name == "tables" else path.is_file())
-            require(there, name, str(path), "a folder of saved tables" if name == "tables" else "a summary.csv")
+        require(self.tables is None or self.tables.is_dir(), "tables", str(self.tables), "a folder of saved tables")
+        require(self.summary is None or self.summary.is_file(), "summary", str(self.summary), "a summary.csv")
 
 
-def main(args: FiguresArgs) -> None:
-    """Compute or read the tables and draw what they allow."""
-    draw_all(args, Console())
-
-
-def draw_all(args: FiguresArgs, console: Console) -> Path:
-    """Compute or read the tables, draw what they allow, print where the results are, and return the folder."""
+def main(args: FiguresArgs) -> Path:
+    """Compute or read the tables, plot what they allow, print where the results are, and return the folder."""
     args.check()
+    console = Console()
     tables = {} if args.tables is None else read_tables(args.tables)
     folder = args.folder("figures")
     builders = BUILDERS if args.tables is None else {}
@@ -107,7 +101,7 @@ def draw_all(args: FiguresArgs, console: Console) -> Path:
 
 
 def read_tables(folder: Path) -> Tables:
-    """The tables of a folder by name, with every number as it was saved.
+    """Read the tables of a folder by name, with every number as it was saved.
 
     Raises:
         InputError: if the folder holds no table that a figure needs.
@@ -119,20 +113,20 @@ def read_tables(folder: Path) -> Tables:
     return tables
 
 
-def _distribution(ratio: float = 1.0, dispatcher: str = "oracle") -> SlotLaw:
-    """The slot distribution in `paper`."""
+def _distribution(ratio: float = 1.0, dispatcher: str = "oracle") -> SlotDistribution:
+    """Return the slot distribution in `paper`."""
     blind = make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio))
     assert isinstance(blind, BatteryBlind)
-    return slot_law(blind)
+    return slot_distribution(blind)
 
 
-def _up_to(horizon: int, lowest: int, count: int) -> NDArray[np.int64]:
-    """Whole numbers of slots up to the horizon, about evenly spaced in the logarithm."""
+def _up_to(horizon: int, lowest: int, count: int) -> IntArray:
+    """Return whole numbers of slots up to the horizon, about evenly spaced in the logarithm."""
     return np.unique(np.geomspace(lowest, horizon, count).round().astype(np.int64))
 
 
 def universal_tables(args: FiguresArgs) -> Tables:
-    """Mean and spread of D_T: simulated in `paper` over ratios and horizons, and Brownian theory's single curve."""
+    """Simulate mean and spread of D_T in `paper` over ratios and horizons, beside Brownian theory's single curve."""
     drift = np.linspace(-6, 6, 241)
     theory = {
         "scaled_drift": drift,
@@ -152,16 +146,24 @@ def _universal_points(args: FiguresArgs, ratio: float) -> list[dict[str, float]]
     for horizon, drawn, expected in zip(horizons, result.auxiliary_j.T, exact, strict=True):
         mean, (spread, spread_error) = Estimate.of(drawn), relative_spread(drawn)
         scale = distribution.volatility * np.sqrt(horizon)
-        place = {"ratio": ratio, "horizon_slots": horizon, "episodes": args.episodes}
-        measured = {"mean_j": mean.mean, "standard_error_j": mean.standard_error, "exact_j": expected}
-        more = {"spread": spread, "spread_standard_error": spread_error}
-        more |= {"scale_j": scale, "scaled_drift": distribution.drift * horizon / scale}
-        points.append(place | measured | more)
+        point = {
+            "ratio": ratio,
+            "horizon_slots": horizon,
+            "episodes": args.episodes,
+            "mean_j": mean.mean,
+            "standard_error_j": mean.standard_error,
+            "exact_j": expected,
+            "spread": spread,
+            "spread_standard_error": spread_error,
+            "scale_j": scale,
+            "scaled_drift": distribution.drift * horizon / scale,
+        }
+        points.append(point)
     return points
 
 
 def relative_spread(samples: ArrayLike) -> tuple[float, float]:
-    """Standard deviation over mean of independent positive samples, and its standard error by the delta method."""
+    """Return standard deviation over mean of independent positive samples, and its standard error (delta method)."""
     values = np.asarray(samples, float)
     mean, std = values.mean(), values.std(ddof=1)
     influence = ((values - mean) ** 2 - std**2) / (2 * std * mean) - std * (values - mean) / mean**2
@@ -169,41 +171,38 @@ def relative_spread(samples: ArrayLike) -> tuple[float, float]:
 
 
 def cost_tables(_: FiguresArgs) -> Tables:
-    """Joules and seconds of a task against its difficulty on both models, and where the models cross."""
+    """Compute joules and seconds of a task against its difficulty on both models, and where the models cross."""
     models = make_scenario("paper").models
     difficulty = np.linspace(1.7, 1.9, 101)
     measures = {"energy_j": models.energy_j, "latency_s": models.latency_s}
-    values = {name: measure(difficulty) for name, measure in measures.items()}
-    costs = [
-        pd.DataFrame({"difficulty": difficulty, "n_params": count} | {name: v[:, k] for name, v in values.items()})
-        for k, count in enumerate(models.n_params)
-    ]
+    costs = {"difficulty": np.tile(difficulty, len(models)), "n_params": np.repeat(models.n_params, len(difficulty))}
     crossings = []
     for name, measure in measures.items():
+        costs[name] = measure(difficulty).T.ravel()
         at = _root(measure, 1.7, 1.9)
         crossings.append({"measure": name, "difficulty": at, "value": float(measure(at)[0])})
-    return {"costs": pd.concat(costs, ignore_index=True), "crossings": pd.DataFrame(crossings)}
+    return {"costs": pd.DataFrame(costs), "crossings": pd.DataFrame(crossings)}
 
 
 def _root(both: Callable[[float], FloatArray], low: float, high: float, gap: float = 0.0) -> float:
-    """The difficulty at which the second model's value is the first one's plus `gap`."""
+    """Find the difficulty at which the second model's value is the first one's plus `gap`."""
     return float(optimize.brentq(lambda level: float(np.diff(both(level))[0]) - gap, low, high, xtol=1e-12))
 
 
 def growth_tables(args: FiguresArgs) -> Tables:
-    """E[D_t] at ratio 1 for every error rate, drawn and by theory, and the slot at which each curve turns linear."""
+    """Draw E[D_t] at ratio 1 for every error rate beside theory, and find the slot at which each curve turns linear."""
     slots = _up_to(args.horizon, 1, 41)
     curves, regimes = [], []
     for number, rate in enumerate(ERROR_RATES):
         distribution = _distribution(dispatcher=f"error-{rate}")
         drawn = draw_curves(distribution, slots, args.trials, np.random.default_rng([args.seed, number]))
         curves.append(_growth_curve(distribution, slots, drawn).assign(error_rate=rate, trials=args.trials))
-        predicted = float(transition_horizon(distribution.drift, distribution.volatility)) if rate else float("inf")
+        predicted = float(transition_horizon(distribution.drift, distribution.volatility)) if rate else math.inf
         regimes.append({"error_rate": rate, "predicted_slots": predicted, **_fit(slots, drawn)})
     return {"growth": pd.concat(curves, ignore_index=True), "regimes": pd.DataFrame(regimes)}
 
 
-def _growth_curve(distribution: SlotLaw, slots: NDArray[np.int64], drawn: FloatArray) -> pd.DataFrame:
+def _growth_curve(distribution: SlotDistribution, slots: IntArray, drawn: FloatArray) -> pd.DataFrame:
     errors = drawn.std(axis=0, ddof=1) / np.sqrt(len(drawn))
     measured = {"slots": slots, "mean_j": drawn.mean(axis=0), "standard_error_j": errors}
     exact = exact_expected_auxiliary_energy(distribution, slots)
@@ -211,8 +210,8 @@ def _growth_curve(distribution: SlotLaw, slots: NDArray[np.int64], drawn: FloatA
     return pd.DataFrame(measured | {"exact_j": exact, "brownian_j": brownian})
 
 
-def _fit(slots: NDArray[np.int64], drawn: FloatArray) -> dict[str, float | str]:
-    """The regime that is fitted to the drawn curves from `FIRST_SLOT` on."""
+def _fit(slots: IntArray, drawn: FloatArray) -> dict[str, float | str]:
+    """Fit a regime to the curves from `FIRST_SLOT` on."""
     late = np.flatnonzero(slots >= FIRST_SLOT)[::-2][::-1]  # every other one, the last among them
     fit = fit_regime(slots[late], drawn[:, late])
     return {
@@ -224,7 +223,7 @@ def _fit(slots: NDArray[np.int64], drawn: FloatArray) -> dict[str, float | str]:
 
 
 def error_cost_tables(args: FiguresArgs) -> Tables:
-    """What routing errors add to E[D_T] at ratio 1: exactly, and measured on the same traces for all rates."""
+    """Compute what routing errors add to E[D_T] at ratio 1, and measure it on the same traces for all rates."""
     horizon = min(3000, args.horizon)
     slots, read = _up_to(args.horizon, 10, 41), _up_to(horizon, 30, 8)
     scenario, common = make_scenario("paper", horizon_slots=horizon), (args.episodes, args.seed, read.tolist())
@@ -234,24 +233,24 @@ def error_cost_tables(args: FiguresArgs) -> Tables:
     for rate in PAIRED_RATES:
         name = f"error-{rate}"
         distribution = _distribution(dispatcher=name)
+        place = {"error_rate": rate, "drift_j": distribution.drift}
         extra = exact_expected_auxiliary_energy(distribution, slots) - base
-        exact.append({"error_rate": rate, "drift_j": distribution.drift, "slots": slots, "extra_j": extra})
+        exact.append(pd.DataFrame(place | {"slots": slots, "extra_j": extra}))
         added = simulate(scenario, make_dispatcher(name, scenario), *common).auxiliary_j - flawless
         for slot, estimate in zip(read, map(Estimate.of, added.T), strict=True):
-            place = {"error_rate": rate, "drift_j": distribution.drift, "slots": slot, "episodes": args.episodes}
-            measured.append(place | {"extra_j": estimate.mean, "standard_error_j": estimate.standard_error})
-    theory = pd.concat([pd.DataFrame(columns) for columns in exact], ignore_index=True)
-    return {"error_cost": theory, "error_cost_measured": pd.DataFrame(measured)}
+            point = {"extra_j": estimate.mean, "standard_error_j": estimate.standard_error}
+            measured.append(place | {"slots": slot, "episodes": args.episodes} | point)
+    return {"error_cost": pd.concat(exact, ignore_index=True), "error_cost_measured": pd.DataFrame(measured)}
 
 
 def variance_tables(args: FiguresArgs) -> Tables:
-    """What variance-awareness saves if the model of lower mean has the higher volatility."""
+    """Measure what variance-awareness saves if the model of lower mean has the higher volatility."""
     settings = [two_models(volatility, drift) for volatility in VOLATILITY_GAPS_J for drift in DRIFT_GAPS_J]
     return {"variance_gain": pd.DataFrame([_variance_gain(args, scenario) for scenario in settings])}
 
 
 def two_models(volatility_gap_j: float, drift_gap_j: float) -> Scenario:
-    """Critical `paper` with one uncertain difficulty at which its two models differ by these gaps.
+    """Make critical `paper` with one uncertain difficulty at which its two models differ by these gaps.
 
     The small model's energy rises faster with difficulty, so noise makes it the more variable one. Noise and difficulty
     are solved for. The difficulty is easy enough that the small model's mean is lower by `drift_gap_j`: one task a slot
@@ -270,9 +269,9 @@ def two_models(volatility_gap_j: float, drift_gap_j: float) -> Scenario:
     return scenario(float(optimize.brentq(off, 0.01, 0.25, xtol=1e-9)))
 
 
-def _distributions(scenario: Scenario) -> list[SlotLaw]:
-    """The slot distribution of each model alone."""
-    return [slot_law(FixedModel(scenario, model)) for model in range(len(scenario.models))]
+def _distributions(scenario: Scenario) -> list[SlotDistribution]:
+    """Return the slot distribution of each model alone."""
+    return [slot_distribution(FixedModel(scenario, model)) for model in range(len(scenario.models))]
 
 
 def _variance_gain(args: FiguresArgs, scenario: Scenario) -> dict[str, float]:
@@ -295,21 +294,20 @@ def _variance_gain(args: FiguresArgs, scenario: Scenario) -> dict[str, float]:
 
 
 def dispatcher_tables(args: FiguresArgs) -> Tables:
-    """The summary of the given benchmark, or of a smaller one at ratio 1."""
+    """Read the summary of the given benchmark, or run a smaller one at ratio 1."""
     if args.summary is not None:
         return {"summary": read_csv(args.summary, "summary")}
     settings = [make_scenario(name) for name in ("paper", "uncertain", "solar")]
-    runs = [make_run(scenario, name) for scenario in settings for name in _compared(scenario)]
+    runs = []
+    for scenario in settings:
+        names = [name for name in dispatcher_names(scenario) if name in (REFERENCE, *COMPARED)]
+        runs += [make_run(scenario, name) for name in names]
     tables = [run.episodes(args.episodes, args.seed) for run in runs]
     return {"summary": summarise(pd.concat(tables, ignore_index=True), runs)}
 
 
-def _compared(scenario: Scenario) -> list[str]:
-    return [name for name in dispatcher_names(scenario) if name in (REFERENCE, *COMPARED)]
-
-
 def day_tables(args: FiguresArgs) -> Tables:
-    """One episode of `solar`, slot by slot, under three dispatchers."""
+    """Run one episode of `solar` under three dispatchers; show it slot by slot."""
     scenario = make_scenario("solar")
     trace = draw_traces(scenario, [0], args.seed)[0]
     names = ("myopic", "surplus-deferral", "learned" if "solar" in shipped_policies() else "greedy-deferral")
@@ -318,21 +316,22 @@ def day_tables(args: FiguresArgs) -> Tables:
 
 
 def decision_tables(_: FiguresArgs) -> Tables:
-    """The models chosen in `uncertain` for every battery and difficulty, halfway through an episode."""
+    """Ask dispatchers for a model in `uncertain` at every battery and difficulty, halfway through an episode."""
     scenario = make_scenario("uncertain")
-    battery, difficulty = (
-        grid.ravel() for grid in np.meshgrid(np.linspace(0, 40e3, 81), scenario.difficulties, indexing="ij")
-    )
+    batteries, difficulties = np.linspace(0, 40e3, 81), scenario.difficulties
+    battery, difficulty = np.repeat(batteries, len(difficulties)), np.tile(difficulties, len(batteries))
     decision = decision_at(scenario, battery, difficulty, scenario.horizon_slots // 2)
     names = ("learned",) * ("uncertain" in shipped_policies()) + ("variance-aware", "myopic")
-    place = {"battery_j": battery, "difficulty": difficulty}
-    models = {name: make_dispatcher(name, scenario).act(decision) for name in names}
-    maps = [pd.DataFrame({"dispatcher": name} | place | {"model": chosen}) for name, chosen in models.items()]
+    maps = []
+    for name in names:
+        chosen = make_dispatcher(name, scenario).act(decision)
+        columns = {"dispatcher": name, "battery_j": battery, "difficulty": difficulty, "model": chosen}
+        maps.append(pd.DataFrame(columns))
     return {"decision_map": pd.concat(maps, ignore_index=True)}
 
 
 def decision_at(scenario: Scenario, battery_j: FloatArray, observed: FloatArray, slot: int) -> Decision:
-    """Decisions on a task that is alone and due, with a mean harvest untouched; arrays of shape (n,)."""
+    """Return decisions on a task that is alone and due, with a mean harvest unused; arrays of shape (n,)."""
     harvest_j = scenario.harvest.mean_j * np.eye(1, scenario.horizon_slots, slot)[0]
     batch = Batch(scenario, len(observed))
     batch.load([Trace.of(harvest_j, [slot], [level]) for level in observed], np.arange(len(observed)))

@@ -23,7 +23,7 @@ from eval.columns import COLUMNS, filled, settings
 from eval.figures import dispatchers_figure, save_figure
 from eval.pictures import PICTURES
 from eval.records import read_csv
-from eval.verdicts import verdicts
+from eval.summary import verdicts
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def rising_slots(field: str, slots: ArrayLike, allowed: str, last: float = math.
         InputError: unless they are whole numbers that rise from 1 or more to at most `last`.
     """
     values = np.asarray(slots)
-    ok = values.ndim == 1 and len(values) > 0 and values.dtype.kind in "iu" and 1 <= values[0] and values[-1] <= last
+    ok = values.ndim == 1 and len(values) > 0 and values.dtype.kind in "iu" and values[0] >= 1 and values[-1] <= last
     require(bool(ok and (np.diff(values) > 0).all()), field, values.tolist(), allowed)
     return values.astype(np.int64)
 

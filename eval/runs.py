@@ -34,20 +34,14 @@ class Run(NamedTuple):
         return self.scenario.name, float(self.scenario.renewable_ratio), self.name
 
     def episodes(self, count: int, seed: int, progress: Callable[[int], object] | None = None) -> pd.DataFrame:
-        """Simulate; return one row for each episode, energies in joules.
-
-        Args:
-            count: how many episodes.
-            seed: seed of their traces.
-            progress: called with the number of episodes just finished.
-        """
+        """Simulate `count` episodes as `simulate` does; return one row for each, energies in joules."""
         result = simulate(self.scenario, self.dispatcher, count, seed, progress=progress)
         columns = {"episode": range(count), "tasks": result.tasks, "latency_s": result.latency_s}
         return pd.DataFrame(dict(zip(PLACE, self.place, strict=True)) | columns | result.balance)
 
 
 def make_run(scenario: Scenario, name: str) -> Run:
-    """The run of the dispatcher of this name.
+    """Return the run of the dispatcher of this name.
 
     Raises:
         InputError: if the name is unknown or the dispatcher does not fit the scenario.
@@ -56,6 +50,6 @@ def make_run(scenario: Scenario, name: str) -> Run:
 
 
 def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[str]:
-    """The dispatchers to run in a scenario, the reference first; by default all that fit it."""
+    """Name the dispatchers to run in a scenario, the reference first; by default all that fit it."""
     names = wanted or ROUTING + DEFERRAL * scenario.can_wait + ("learned",) * (scenario.name in shipped_policies())
     return list(dict.fromkeys((REFERENCE, *names)))

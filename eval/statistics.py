@@ -19,7 +19,7 @@ class Estimate:
 
     @classmethod
     def of(cls, samples: ArrayLike) -> Estimate:
-        """The estimate from independent samples, two or more; with one the error is unknown (nan)."""
+        """Estimate from independent samples; with only one the error is unknown (nan)."""
         values = np.asarray(samples, float)
         n = len(values)
         if n < 2:
@@ -28,5 +28,5 @@ class Estimate:
         return cls(float(values.mean()), error, float(special.stdtrit(n - 1, 0.975) * error))
 
     def deviation(self, prediction: float) -> float:
-        """(mean - prediction) in standard errors; nan where the error is unknown or 0."""
+        """Return (mean - prediction) in standard errors; nan where the error is unknown or 0."""
         return (self.mean - prediction) / self.standard_error if self.standard_error > 0 else float("nan")

@@ -14,7 +14,7 @@ from eval.columns import filled, settings
 
 
 def plain_table(title: str | None = None) -> Table:
-    """A table with a bold title and a line under its head, as narrow as its columns allow."""
+    """Return a table with a bold title and a line under its head, as narrow as its columns allow."""
     return Table(
         title=title,
         title_justify="left",
@@ -29,7 +29,7 @@ def plain_table(title: str | None = None) -> Table:
 def filled_table(
     columns: Sequence[tuple[str, Sequence[str]]], title: str | None = None, left: Sequence[str] = ("dispatcher",)
 ) -> Table:
-    """A table from heads and cells, one pair a column.
+    """Fill a table from heads and cells, one pair a column.
 
     Args:
         columns: heads, and as many cells in each column.
@@ -46,7 +46,7 @@ def filled_table(
 
 
 def summary_tables(summary: pd.DataFrame) -> Iterator[Table]:
-    """Two tables, each narrower than 80 columns, for each scenario and ratio."""
+    """Yield two tables, each narrower than 80 columns, for each scenario and ratio."""
     for title, rows in settings(summary):
         names = ("dispatcher\n", list(rows["dispatcher"]))
         for kind, head in (("energy", title), ("cost", None)):
@@ -55,6 +55,6 @@ def summary_tables(summary: pd.DataFrame) -> Iterator[Table]:
 
 
 def progress_bar(console: Console) -> Progress:
-    """A progress bar with the current task, how much is done, and the time so far."""
+    """Return a bar with the current task, how much is done, and the time so far."""
     columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console)

@@ -1,4 +1,4 @@
-"""From which level on surplus deferral should treat the battery as nearly full."""
+"""Find the level from which surplus deferral should treat the battery as nearly full."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TuneArgs:
 
 
 def main(args: TuneArgs) -> None:
-    """Run every threshold and print the auxiliary energy, and its paired difference to the default's."""
+    """Run every threshold and print its auxiliary energy and the paired difference to the default's."""
     scenario = make_scenario(args.scenario, renewable_ratio=args.ratio)
     console, default = Console(), SurplusDeferral.DEFAULT_THRESHOLD
     auxiliary_gj = {}

@@ -14,7 +14,7 @@ from eval.benchmark import BenchmarkArgs
 from eval.benchmark import main as benchmark
 from eval.pictures import PICTURES
 from eval.report import ReportArgs, _code, main, write_report
-from eval.verdicts import verdicts
+from eval.summary import verdicts
 
 THEORY = ["drift_j", "volatility_j", "brownian_j", "brownian_deviation_se", "exact_j", "exact_deviation_se"]
 SCALES = {"TJ": 1e12, "GJ": 1e9, "MJ": 1e6, "kJ": 1e3, "J": 1.0}
