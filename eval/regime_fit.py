@@ -3,8 +3,7 @@
 The paper (arXiv 2601.00823) has E[D_t] bounded in surplus, proportional to sqrt(t) at criticality and linear in
 deficit. A routing error turns the square root linear at about T* = 2 sigma^2 / (pi nu^2). All of these are one curve,
 the Brownian E[M_t] of `energy_route_env.theory`. The fit finds its drift nu and volatility sigma by least squares, and
-the name follows from where T* lies. docs/regimes.md gives the method and its measured reliability. Everything here is
-a function of arrays; `eval.regimes` is the command.
+the name follows from where T* lies. docs/regimes.md gives the method and its measured reliability.
 """
 
 from __future__ import annotations
@@ -17,9 +16,10 @@ from numpy.typing import ArrayLike
 from scipy import optimize
 
 from energy_route_env.checks import require, require_array, require_whole
-from energy_route_env.theory import SlotLaw, expected_auxiliary_energy, transition_horizon
+from energy_route_env.theory import SlotDistribution, expected_auxiliary_energy, transition_horizon
 from energy_route_env.units import FloatArray, IntArray
 from energy_route_env.world.harvest import GammaHarvest
+from eval.rollout import rising_slots
 from eval.statistics import Estimate
 
 DISCRETENESS = 0.5826
@@ -28,38 +28,33 @@ TOLERANCE = 0.1
 """How far, in sigma, the fitted curve may lie from the exact one. No mean is trusted beyond it."""
 FIRST_SLOT = 10
 """The first checkpoint. Earlier curves do not look Brownian."""
+RISING = "rising whole numbers, 1 or more"
 NAMES = ("bounded", "sqrt", "sqrt-then-linear", "linear")
 
 
 @dataclass(frozen=True)
 class RegimeFit:
-    """The result of a fit. Standard errors come from the spread of the episodes, by the delta method."""
+    """The result of a fit. Each error is the standard error of the field above it, by the delta method."""
 
     name: str
     """One of `NAMES`, by `name_regime` of the fitted drift and volatility."""
     drift_j: float
     """nu in joules per slot."""
     drift_error_j: float
-    """Its standard error."""
     volatility_j: float
     """sigma in joules per square root of a slot."""
     volatility_error_j: float
-    """Its standard error."""
     transition_slots: float
     """T* of the fitted drift and volatility; infinite where the curve is named `sqrt`."""
     transition_log_error: float
     """Standard error of log T*; nan where T* is infinite."""
     slope: float
-    """Log-log slope over its window."""
+    """Log-log slope over its window, with the half width of its 95 % interval."""
     slope_half_width: float
-    """Half width of its 95 % interval."""
-
-
-# Curves
 
 
 def checkpoints(horizon: int, first: int = FIRST_SLOT, per_decade: int = 4) -> IntArray:
-    """Slots evenly spaced on a logarithmic scale from `first` to the horizon, both included.
+    """Return slots evenly spaced on a logarithmic scale from `first` to the horizon, both included.
 
     Raises:
         InputError: if the horizon is below ten times the first slot.
@@ -71,17 +66,16 @@ def checkpoints(horizon: int, first: int = FIRST_SLOT, per_decade: int = 4) -> I
     return np.unique(np.geomspace(first, horizon, steps + 1).round().astype(np.int64))
 
 
-def draw_curves(distribution: SlotLaw, slots: ArrayLike, trials: int, rng: np.random.Generator) -> FloatArray:
-    """D at the slots in independent episodes, drawn from the same distribution as the environment's, without it.
+def draw_curves(distribution: SlotDistribution, slots: ArrayLike, trials: int, rng: np.random.Generator) -> FloatArray:
+    """Draw D at the slots in independent episodes, from the environment's distribution but without the environment.
 
     With an unlimited lossless battery that starts empty, D_T is the largest sum of demand minus harvest over the first
-    n <= T slots, at least 0 (docs/regimes.md). The slots of a battery-blind dispatcher are independent. Each is a
-    Poisson number of tasks of independent energies, minus a Gamma harvest.
+    n <= T slots, at least 0 (docs/regimes.md). The slots of a battery-blind dispatcher are independent.
 
     Args:
         distribution: of demand minus harvest in one slot.
         slots: rising numbers of slots, 1 or more, shape (checkpoints,).
-        trials: episodes.
+        trials: how many episodes.
         rng: the generator.
 
     Returns:
@@ -90,33 +84,24 @@ def draw_curves(distribution: SlotLaw, slots: ArrayLike, trials: int, rng: np.ra
     Raises:
         InputError: if the slots do not rise from 1 or more, or there is no trial.
     """
-    wanted = _checked_slots(slots)
+    wanted = rising_slots("slots", slots, RISING)
     require_whole("trials", trials, 1)
-    curves = np.empty((trials, len(wanted)))
-    for curve in curves:
-        deficit = _draw_slots(distribution, int(wanted[-1]), rng).cumsum()
-        curve[:] = np.maximum.accumulate(deficit)[wanted - 1]
+    deficits = (_draw_slots(distribution, int(wanted[-1]), rng).cumsum() for _ in range(trials))
+    curves = [np.maximum.accumulate(deficit)[wanted - 1] for deficit in deficits]
     return np.maximum(curves, 0.0)
 
 
-def _draw_slots(slot: SlotLaw, n_slots: int, rng: np.random.Generator) -> FloatArray:
-    """Demand minus harvest of every slot in joules: draw how many tasks have each energy, then the slot of each."""
+def _draw_slots(slot: SlotDistribution, n_slots: int, rng: np.random.Generator) -> FloatArray:
+    """Draw how many tasks have each energy, then the slot of each; return demand minus harvest by slot in joules."""
     tasks = rng.multinomial(rng.poisson(slot.arrival_rate * n_slots), slot.probabilities / slot.probabilities.sum())
     arrival = (rng.random(tasks.sum()) * n_slots).astype(np.int64)
     demand = np.bincount(arrival, np.repeat(slot.energies_j, tasks), minlength=n_slots)
     return demand - GammaHarvest(slot.harvest_mean_j, slot.harvest_cv).draw(rng, n_slots)
 
 
-def _checked_slots(slots: ArrayLike) -> IntArray:
-    wanted = np.asarray(slots)
-    ok = wanted.ndim == 1 and len(wanted) > 0 and wanted.dtype.kind in "iu" and wanted[0] >= 1
-    require(bool(ok and (np.diff(wanted) > 0).all()), "slots", wanted.tolist(), "rising whole numbers, 1 or more")
-    return wanted.astype(np.int64)
-
-
 def _checked_curves(slots: ArrayLike, auxiliary_j: ArrayLike) -> tuple[IntArray, FloatArray]:
     """Return the slots and curves as arrays, checked: two or more episodes, D finite and never falling."""
-    wanted, curves = _checked_slots(slots), np.asarray(auxiliary_j, float)
+    wanted, curves = rising_slots("slots", slots, RISING), np.asarray(auxiliary_j, float)
     shape = curves.ndim == 2 and len(curves) >= 2 and curves.shape[1] == len(wanted)
     require(shape, "auxiliary_j.shape", curves.shape, f"(episodes, {len(wanted)}) with two or more episodes")
     values = curves.ravel()
@@ -127,23 +112,14 @@ def _checked_curves(slots: ArrayLike, auxiliary_j: ArrayLike) -> tuple[IntArray,
     return wanted, curves
 
 
-# Slope
-
-
 def log_slope(slots: ArrayLike, auxiliary_j: ArrayLike, low: float, high: float) -> Estimate:
-    """Slope of log E[D_t] on log t over the slots in [low, high], by least squares with equal weights.
+    """Fit the slope of log E[D_t] on log t over the slots in [low, high], by least squares with equal weights.
 
     The points of a curve are strongly dependent, so the regression's own error does not hold. The slope is a weighted
     sum of log means. By the delta method its error is that of the same sum over episodes (Student's t).
 
-    Args:
-        slots: rising numbers of slots, shape (checkpoints,).
-        auxiliary_j: D in joules, shape (episodes, checkpoints), two or more episodes.
-        low: least slot of the window.
-        high: greatest slot of the window.
-
     Raises:
-        InputError: if the arrays are not such, or fewer than two slots lie in the window.
+        InputError: if the arrays are not as `fit_regime` takes them, or fewer than two slots lie in the window.
     """
     wanted, curves = _checked_curves(slots, auxiliary_j)
     inside = (wanted >= low) & (wanted <= high)
@@ -155,19 +131,13 @@ def log_slope(slots: ArrayLike, auxiliary_j: ArrayLike, low: float, high: float)
     return Estimate(float(weights @ np.log(mean)), spread.standard_error, spread.half_width)
 
 
-# Fit
-
-
 def mean_curve(drift: ArrayLike, volatility: ArrayLike, slots: ArrayLike) -> FloatArray:
-    """E[D_t] in joules as it is fitted: the Brownian E[M_t] less `DISCRETENESS` sigma.
-
-    Arguments broadcast: nu in joules per slot, sigma in joules per square root of a slot, numbers of slots.
-    """
+    """Return E[D_t] in joules as it is fitted: the Brownian E[M_t] less `DISCRETENESS` sigma. Arguments broadcast."""
     return expected_auxiliary_energy(drift, volatility, slots) - DISCRETENESS * np.asarray(volatility, float)
 
 
 def name_regime(drift: float, volatility: float, last_slot: int) -> str:
-    """The name that a drift and a volatility deserve, observed up to `last_slot`.
+    """Name the regime of a drift and a volatility, observed up to `last_slot`.
 
     `sqrt` where T* is not reached. Else `bounded` in surplus. In deficit `sqrt-then-linear` where T* lies in the last
     decade observed, and `linear` where it lies before that.
@@ -181,15 +151,11 @@ def name_regime(drift: float, volatility: float, last_slot: int) -> str:
 
 
 def fit_mean(slots: IntArray, mean_j: FloatArray, weights: FloatArray) -> tuple[float, float]:
-    """Drift and volatility whose `mean_curve` lies nearest, by weighted least squares.
+    """Find drift and volatility whose `mean_curve` lies nearest, by weighted least squares.
 
     The curve is sigma times a function of a = nu sqrt(T) / sigma, with T the last slot. The best sigma at a given a is
-    linear regression, so only a is searched: from a drift of -sigma / 2 to 100 sigma.
-
-    Args:
-        slots: rising numbers of slots, shape (checkpoints,).
-        mean_j: mean curve in joules, shape (checkpoints,).
-        weights: of the residuals in 1/J, about 1 / standard error, shape (checkpoints,).
+    linear regression, so only a is searched: from a drift of -sigma / 2 to 100 sigma. The weights multiply residuals
+    and are in 1/J; all arrays have the shape (checkpoints,).
     """
     root, measured = math.sqrt(slots[-1]), weights * mean_j
 
@@ -202,15 +168,13 @@ def fit_mean(slots: IntArray, mean_j: FloatArray, weights: FloatArray) -> tuple[
     grid = np.linspace(-math.asinh(root / 2), math.asinh(100 * root), 60)
     i = int(np.argmin(best(grid)[0]))
     around = (grid[max(i - 1, 0)], grid[min(i + 1, len(grid) - 1)])
-    found = optimize.minimize_scalar(
-        lambda s: float(best(s)[0]), bounds=around, method="bounded", options={"xatol": 1e-7}
-    )
-    sigma = float(best(found.x)[1])
-    return math.sinh(found.x) * sigma / root, sigma
+    s = optimize.fminbound(lambda s: float(best(s)[0]), *around, xtol=1e-7)
+    sigma = float(best(s)[1])
+    return math.sinh(s) * sigma / root, sigma
 
 
 def fit_weights(slots: IntArray, curves: FloatArray) -> FloatArray:
-    """1 / the error of each mean in 1/J: its standard error, and `TOLERANCE` sigma for the curve that is fitted.
+    """Return 1 / the error of each mean, in 1/J: its standard error and `TOLERANCE` sigma, added in squares.
 
     This sigma is that of a square root through the first mean.
     """
@@ -222,8 +186,8 @@ def fit_regime(slots: ArrayLike, auxiliary_j: ArrayLike, slope_from: float | Non
     """Fit drift and volatility to measured curves, and name the regime that they show.
 
     Args:
-        slots: rising numbers of slots, shape (checkpoints,): four or more over a decade or more, from `FIRST_SLOT` on
-            or later.
+        slots: rising numbers of slots, shape (checkpoints,): four or more over a decade or more, none below
+            `FIRST_SLOT`.
         auxiliary_j: D in joules, shape (episodes, checkpoints), two or more episodes (thirty or more for good errors).
         slope_from: first slot of the slope's window; by default the window is the last decade.
 
@@ -246,7 +210,7 @@ def fit_regime(slots: ArrayLike, auxiliary_j: ArrayLike, slope_from: float | Non
 
 
 def _sensitivity(slots: IntArray, weights: FloatArray, nu: float, sigma: float) -> FloatArray:
-    """Derivatives of the fitted (nu, sigma) by the mean curve, shape (2, checkpoints)."""
+    """Return derivatives of the fitted (nu, sigma) by the mean curve, shape (2, checkpoints)."""
     step = 1e-4 * sigma * np.array([1 / math.sqrt(slots[-1]), 1.0])
     points = np.array([nu, sigma]) + np.stack([np.diag(step), -np.diag(step)])
     curves = mean_curve(points[..., :1], points[..., 1:], slots)

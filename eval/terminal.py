@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -27,20 +27,17 @@ def plain_table(title: str | None = None) -> Table:
 
 
 def filled_table(
-    columns: Sequence[tuple[str, Sequence[str]]], title: str | None = None, left: Sequence[str] = ("dispatcher",)
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    title: str | None = None,
+    left: Collection[str] = ("dispatcher",),
 ) -> Table:
-    """Fill a table from heads and cells, one pair a column.
-
-    Args:
-        columns: heads, and as many cells in each column.
-        title: of the table.
-        left: heads of the columns of words: they are aligned left and may wrap. The others are aligned right.
-    """
+    """Fill a table; columns whose heads are in `left` hold words, the others numbers that never wrap."""
     table = plain_table(title)
-    for head, _ in columns:
+    for head in heads:
         words = head in left
         table.add_column(head, justify="left" if words else "right", no_wrap=not words)
-    for row in zip(*(cells for _, cells in columns), strict=True):
+    for row in rows:
         table.add_row(*row)
     return table
 
@@ -48,10 +45,11 @@ def filled_table(
 def summary_tables(summary: pd.DataFrame) -> Iterator[Table]:
     """Yield two tables, each narrower than 80 columns, for each scenario and ratio."""
     for title, rows in settings(summary):
-        names = ("dispatcher\n", list(rows["dispatcher"]))
-        for kind, head in (("energy", title), ("cost", None)):
-            columns = [(f"{name}\n{unit}", cells) for name, unit, cells in filled(rows, kind)]
-            yield filled_table([names, *columns], head, left=names[:1])
+        for kind, heading in (("energy", title), ("cost", None)):
+            columns = filled(rows, kind)
+            heads = ["dispatcher\n", *(f"{name}\n{unit}" for name, unit, _ in columns)]
+            cells = zip(rows["dispatcher"], *(cells for _, _, cells in columns), strict=True)
+            yield filled_table(heads, cells, heading, left=heads[:1])
 
 
 def progress_bar(console: Console) -> Progress:

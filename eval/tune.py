@@ -38,11 +38,9 @@ def main(args: TuneArgs) -> None:
     for threshold in track(sorted({*args.thresholds, default}), console=console):
         result = simulate(scenario, SurplusDeferral(scenario, threshold), args.episodes, args.seed)
         auxiliary_gj[threshold] = result.auxiliary_j[:, -1] / 1e9
-    means = [Estimate.of(values) for values in auxiliary_gj.values()]
-    differences = [Estimate.of(values - auxiliary_gj[default]) for values in auxiliary_gj.values()]
-    columns = [
-        ("threshold", [f"{threshold:g}" for threshold in auxiliary_gj]),
-        ("auxiliary, GJ", [f"{mean.mean:.3f} ± {mean.half_width:.3f}" for mean in means]),
-        (f"minus {default:g} (default), GJ", [f"{d.mean:+.4f} ± {d.half_width:.4f}" for d in differences]),
-    ]
-    console.print(filled_table(columns))
+    rows = []
+    for threshold, values in auxiliary_gj.items():
+        mean, difference = Estimate.of(values), Estimate.of(values - auxiliary_gj[default])
+        mean_gj = f"{mean.mean:.3f} ± {mean.half_width:.3f}"
+        rows.append((f"{threshold:g}", mean_gj, f"{difference.mean:+.4f} ± {difference.half_width:.4f}"))
+    console.print(filled_table(("threshold", "auxiliary, GJ", f"minus {default:g} (default), GJ"), rows))
