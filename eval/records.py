@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 import shlex
@@ -23,7 +24,7 @@ PACKAGES = ("energy-route-env", "gymnasium", "numpy", "scipy", "pandas", "pvlib"
 
 @dataclass(frozen=True)
 class ResultArgs:
-    """The arguments of every command that saves a folder of results."""
+    """Arguments of every command that saves a folder of results."""
 
     seed: int = 0
     """Seed of all randomness; 0 is the benchmark's."""
@@ -35,26 +36,23 @@ class ResultArgs:
     """Replace an existing folder of that name."""
 
     def check(self) -> None:
-        """Check the arguments.
-
-        Raises:
-            InputError: naming the argument, its value and what is allowed.
-        """
+        """Raise an InputError where an argument is wrong."""
         require_whole("seed", self.seed, 0)
 
     def folder(self, kind: str) -> ResultFolder:
-        """The folder for the results of this kind of run."""
-        return ResultFolder(self.results, self.name or None, kind, self.overwrite)
+        """Make the folder for the results of this kind of run."""
+        return ResultFolder(self.results, self.name, kind, self.overwrite)
 
 
 class ResultFolder:
     """A folder of results that appears whole or not at all.
 
-    While the run goes on, its parts are in `<name>.partial` beside it. A killed run leaves them there.
+    While the run goes on, its parts are in `<name>.partial` beside it. A killed run leaves them there; the next run of
+    that name renames them to `<name>.killed-<number>`.
 
     Args:
         results: the folder of all results.
-        name: the name of this one; by default <kind>-<date>-<time>.
+        name: the name of this one; if empty, <kind>-<date>-<time>.
         kind: what ran.
         overwrite: whether to replace an existing folder of that name, once the new one is complete.
 
@@ -63,18 +61,18 @@ class ResultFolder:
     """
 
     def __init__(self, results: Path, name: str | None, kind: str, overwrite: bool = False) -> None:
-        """Make the partial folder."""
         name = name or f"{kind}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
         require(Path(name).name == name and name not in (".", ".."), "name", name, "a plain folder name")
         self.path, self.partial = results / name, results / f"{name}.partial"
         if self.path.exists() and not overwrite:
             raise InputError(f"{self.path} exists already: give another --name, or --overwrite to replace it.")
-        _set_aside(self.partial)
+        if self.partial.exists():
+            names = (self.partial.with_suffix(f".killed-{number}") for number in itertools.count(1))
+            self.partial.rename(next(name for name in names if not name.exists()))
         self.partial.mkdir(parents=True)
         self._parts: list[Path] = []
 
     def save_part(self, name: str, table: pd.DataFrame) -> None:
-        """Save a finished part of the run."""
         self._parts.append(self.partial / f"{name}.csv.gz")
         table.to_csv(self._parts[-1], index=False, compression={"method": "gzip", "compresslevel": 1})
 
@@ -91,22 +89,12 @@ class ResultFolder:
         self.partial.rename(self.path)
 
     def contents(self) -> str:
-        """One line: where the finished results are, and the names of the files."""
+        """Say in one line where the finished results are, and name the files."""
         return f"Results: {self.path} ({', '.join(sorted(file.name for file in self.path.iterdir()))})"
 
 
-def _set_aside(partial: Path) -> None:
-    """Rename what a killed run of the same name left, with the first free number."""
-    number = 1
-    while partial.exists():
-        kept = partial.with_suffix(f".killed-{number}")
-        if not kept.exists():
-            partial.rename(kept)
-        number += 1
-
-
 def run_record(arguments: dict[str, Any]) -> dict[str, Any]:
-    """What is needed to run again: command, arguments, time, versions, git state."""
+    """Record what is needed to run again: command, arguments, time, versions, git state."""
     return {
         "command": command_line(),
         "arguments": arguments,
@@ -120,7 +108,7 @@ def run_record(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """The command that started this process, ready to paste into a shell."""
+    """Return the command that started this process, ready to paste into a shell."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
     program = ["-m", module.name.removesuffix(".__main__")] if module else sys.argv[:1]
     return shlex.join(["python", *program, *sys.argv[1:]])
@@ -148,11 +136,9 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git answers in this checkout; None outside one."""
+    """Return git's answer in this checkout; None outside one."""
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
-        result = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments], capture_output=True, text=True, check=True
-        )
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return result.stdout.strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,25 +38,24 @@ class ReportArgs:
 
 
 def main(args: ReportArgs) -> None:
-    """Write the report and say where it is."""
+    """Write the report and print where it is."""
     Console().print(f"Report: {write_report(args.folder, args.figures)}", soft_wrap=True)
 
 
 def write_report(folder: Path, figures: Path | None = None) -> Path:
-    """Write `folder`/report.html from the tables saved there, whole or not at all.
+    """Write `folder`/report.html from the tables saved there, whole or not at all; return its path.
 
     Args:
         folder: a benchmark's, with summary.csv and run.json.
         figures: a folder of figures to show too, with its run.json.
 
-    Returns:
-        The report's path.
-
     Raises:
         InputError: if summary.csv or run.json is missing or not readable in a folder, or the summary holds no row.
     """
     summary = read_csv(_existing(folder, "summary.csv", "folder"), "folder")
-    records = [_record(folder, "folder")] + ([] if figures is None else [_record(figures, "figures")])
+    records = [_record(folder, "folder")]
+    if figures is not None:
+        records.append(_record(figures, "figures"))
     page = _template().render(
         title="Energy-aware routing: " + ", ".join(summary["scenario"].unique()),
         style=Markup(Path(__file__).with_suffix(".css").read_text()),
@@ -75,7 +75,7 @@ def write_report(folder: Path, figures: Path | None = None) -> Path:
 
 
 def _template() -> jinja2.Template:
-    """The page's template. It escapes every value that is not `Markup`."""
+    """Load the page's template. It escapes every value that is not `Markup`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -88,9 +88,8 @@ def _template() -> jinja2.Template:
 
 
 def _code(text: str) -> Markup:
-    """Escaped text; what is between backticks becomes code."""
-    pieces = enumerate(text.split("`"))
-    return Markup("").join(Markup("<code>{}</code>").format(piece) if n % 2 else escape(piece) for n, piece in pieces)
+    """Escape the text; show as code what is between backticks."""
+    return Markup(re.sub("`(.*?)`", r"<code>\1</code>", escape(text)))
 
 
 def _existing(folder: Path, name: str, argument: str) -> Path:
@@ -99,7 +98,7 @@ def _existing(folder: Path, name: str, argument: str) -> Path:
 
 
 def _record(folder: Path, argument: str) -> dict[str, Any]:
-    """The contents of run.json."""
+    """Read run.json."""
     text = _existing(folder, "run.json", argument).read_text()
     try:
         record = json.loads(text)
@@ -110,40 +109,37 @@ def _record(folder: Path, argument: str) -> dict[str, Any]:
 
 
 def _size(summary: pd.DataFrame) -> str:
-    """How many dispatchers, scenarios and ratios there are."""
+    """Say how many dispatchers, scenarios and ratios there are."""
     counts = {name: summary[name].nunique() for name in ("dispatcher", "scenario", "ratio")}
     return ", ".join(f"{n} {name}{'s' * (n > 1)}" for name, n in counts.items()) + " of renewable supply to demand"
 
 
 def _sections(summary: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Name, description and tables of each scenario."""
+    """Yield name, description and tables of each scenario."""
     for name, rows in summary.groupby("scenario", sort=False):
         about = SCENARIOS[str(name)].summary if name in SCENARIOS else ""
         yield {"name": name, "about": about, "tables": [_table(title, some) for title, some in settings(rows)]}
 
 
 def _table(title: str, rows: pd.DataFrame) -> dict[str, Any]:
-    """Title, heads and rows of one table; the rows of least auxiliary energy are the best."""
+    """Return title, heads and rows of one table; the rows of least auxiliary energy are the best."""
     columns = filled(rows)
     heads = ["dispatcher", *(f"{name}, {unit}" for name, unit, _ in columns)]
     best = rows["auxiliary_j"] == rows["auxiliary_j"].min()
-    cells = zip(*(cells for _, _, cells in columns), strict=True)
-    shown = [
-        {"name": name, "best": is_best, "cells": row}
-        for name, is_best, row in zip(rows["dispatcher"], best, cells, strict=True)
-    ]
-    return {"title": title, "heads": heads, "rows": shown}
+    shown = zip(rows["dispatcher"], best, zip(*(cells for _, _, cells in columns), strict=True), strict=True)
+    named = [{"name": name, "best": is_best, "cells": cells} for name, is_best, cells in shown]
+    return {"title": title, "heads": heads, "rows": named}
 
 
 def _comparison(summary: pd.DataFrame) -> str:
-    """The dispatchers' figure, drawn from this very summary."""
+    """Plot the dispatchers' figure from this very summary."""
     with TemporaryDirectory() as scratch:
         save_figure(dispatchers_figure(summary), Path(scratch) / "dispatchers")
         return _source(Path(scratch) / "dispatchers.svg")
 
 
 def _gallery(folder: Path) -> dict[str, str]:
-    """The figures of a folder by name, except the comparison, which the report draws itself."""
+    """Read the figures of a folder by name, except the comparison, which the report plots itself."""
     files = {name: folder / f"{name}.svg" for name in PICTURES if name != "dispatchers"}
     found = {name: _source(file) for name, file in files.items() if file.is_file()}
     require(bool(found), "figures", str(folder), "a folder with figures (.svg) of `python -m eval figures`")
@@ -151,5 +147,5 @@ def _gallery(folder: Path) -> dict[str, str]:
 
 
 def _source(svg: Path) -> str:
-    """The picture as a data URL."""
+    """Return the picture as a data URL."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.read_bytes()).decode()

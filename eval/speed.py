@@ -39,13 +39,12 @@ class SpeedArgs:
     """Rounds; medians and the range of the ratios are shown."""
 
     def check(self) -> None:
-        """Check the counts."""
         for name, value in vars(self).items():
             require_whole(name, value, 1)
 
 
 def main(args: SpeedArgs) -> None:
-    """Measure, and print a table."""
+    """Measure and print."""
     args.check()
     console = Console()
     measures: dict[str, Callable[[str], float]] = {
@@ -58,8 +57,8 @@ def main(args: SpeedArgs) -> None:
         for name, measure in measures.items():
             rates[name].append((measure(OURS), measure(PEER)))
     table = Table("environments", title=f"Steps per second in scenario paper, beside {PEER}", box=SIMPLE_HEAD)
-    for column in ("EnergyRoute", "CartPole", "ratio (range)"):
-        table.add_column(column, justify="right", no_wrap=True)
+    for head in ("EnergyRoute", "CartPole", "ratio (range)"):
+        table.add_column(head, justify="right", no_wrap=True)
     for name, pairs in rates.items():
         ratios = [ours / peer for ours, peer in pairs]
         ours, peer = (median(column) for column in zip(*pairs, strict=True))
@@ -70,12 +69,14 @@ def main(args: SpeedArgs) -> None:
     with console.status("compiling into an empty cache"), TemporaryDirectory() as cache:
         compiling, cached = first_use_s(cache), first_use_s(cache)
     console.print(f"First reset and step of many: {compiling:.1f} s to compile, once; {cached:.2f} s from the cache.")
-    ours, peer = (min(import_s(name) for _ in range(args.rounds)) for name in ("energy_route_env", "gymnasium"))
+    ours, peer = (
+        min(seconds(f"import {name}") for _ in range(args.rounds)) for name in ("energy_route_env", "gymnasium")
+    )
     console.print(f"Import: {ours:.2f} s, {ours / peer:.2f} times that of gymnasium. All on one thread.")
 
 
 def single_rate(env_id: str, steps: int) -> float:
-    """Steps per second of one environment with random actions, resets included."""
+    """Measure steps per second of one environment with random actions, resets included."""
     env = gym.make(env_id)
     actions = np.random.default_rng(0).integers(0, 2, steps)
     env.reset(seed=0)
@@ -88,13 +89,9 @@ def single_rate(env_id: str, steps: int) -> float:
 
 
 def vector_rate(env_id: str, num_envs: int, steps: int, warm: bool) -> float:
-    """Environment steps per second of a batch with random actions.
+    """Measure environment steps per second of a batch with random actions.
 
-    Args:
-        env_id: the environment.
-        num_envs: environments in the batch.
-        steps: batched steps to time.
-        warm: step through 1100 untimed ones first, so that episodes end, and resets fall, at their usual rate.
+    With `warm`, 1100 untimed steps come first, so that episodes end, and resets fall, at their usual rate.
     """
     envs = gym.make_vec(env_id, num_envs=num_envs, vectorization_mode="vector_entry_point")
     actions = np.random.default_rng(0).integers(0, 2, (64, num_envs))
@@ -107,36 +104,24 @@ def vector_rate(env_id: str, num_envs: int, steps: int, warm: bool) -> float:
     return num_envs * steps / (time.perf_counter() - start)
 
 
-FIRST_USE = """
-import time
-import gymnasium as gym
-envs = gym.make_vec("energy_route_env:EnergyRoute-v0", num_envs=2)
-start = time.perf_counter()
-envs.reset(seed=0)
-envs.step(envs.action_space.sample())
-print(time.perf_counter() - start)
-"""
+MAKE_MANY = 'import gymnasium as gym; envs = gym.make_vec("energy_route_env:EnergyRoute-v0", num_envs=2)'
+FIRST_USE = "envs.reset(seed=0); envs.step(envs.action_space.sample())"
 
 
 def first_use_s(cache: str) -> float:
-    """Seconds that a new process takes for the first reset and step of many, with compiled code in this folder."""
-    return _seconds(FIRST_USE, {"NUMBA_CACHE_DIR": cache})
+    """Time the first reset and step of many environments in a new process, with compiled code in this folder."""
+    return seconds(FIRST_USE, MAKE_MANY, NUMBA_CACHE_DIR=cache)
 
 
-def import_s(package: str) -> float:
-    """Seconds that a new process takes to import a package."""
-    code = f"import time; start = time.perf_counter(); import {package}; print(time.perf_counter() - start)"
-    return _seconds(code, {})
-
-
-def _seconds(code: str, environment: dict[str, str]) -> float:
-    """Run Python code that prints seconds."""
-    command = [sys.executable, "-c", code]
+def seconds(code: str, before: str = "pass", **environment: str) -> float:
+    """Time Python code in a new process, without what is run `before`."""
+    timed = f"import time; {before}; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"
+    command = [sys.executable, "-c", timed]
     return float(subprocess.run(command, env=os.environ | environment, capture_output=True, check=True).stdout)
 
 
 def memory_mb(num_envs: int) -> float:
-    """Peak memory that a batch allocates in its first 1100 steps, in MB (2^20 bytes)."""
+    """Measure the peak memory that a batch allocates in its first 1100 steps, in MB (2^20 bytes)."""
     tracemalloc.start()
     vector_rate(OURS, num_envs, 1100, False)
     peak = tracemalloc.get_traced_memory()[1]
