@@ -32,12 +32,13 @@ SUN = "#e3a008"
 INK = "#222222"
 WIDE, FLAT = (5.6, 5.6), (5.6, 3.6)
 """Inches: narrow enough for labels that can be read on a phone."""
+SCALED_DRIFT = "scaled drift ν√T/σ: surplus < 0 < deficit"
 
 
 def new_figure(
     rows: int, width: float, height: float, ratios: Sequence[float] | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with `rows` axes that share their x, and those axes from top to bottom; `ratios` are their heights."""
+    """Return a figure with axes that share their x, and those axes from top to bottom; `ratios` are their heights."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
@@ -52,13 +53,12 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def day_figure(slots: pd.DataFrame, capacity_j: float = math.inf) -> Figure:
-    """Sun and demand, battery, backlog, and what the grid supplied, for each dispatcher.
+    """Plot sun and demand, battery, backlog and grid energy of each dispatcher.
 
     Args:
-        slots: as `eval.day` saves them.
-        capacity_j: the battery's capacity, drawn where it is finite.
-
-    The demand of the last slot, in which the backlog runs at once, may exceed the axis.
+        slots: as `eval.day` saves them. The demand of the last slot, in which the backlog runs at once, may exceed the
+            axis.
+        capacity_j: the battery's capacity, shown where it is finite.
     """
     figure, (flow, battery, backlog, grid) = new_figure(4, 9, 8.5)
     sun = slots[slots["dispatcher"] == slots["dispatcher"].iloc[0]]
@@ -73,19 +73,18 @@ def day_figure(slots: pd.DataFrame, capacity_j: float = math.inf) -> Figure:
         grid.plot(table["hour"], table["auxiliary_j"].cumsum() / grid_j, color=color)
     if math.isfinite(capacity_j):
         battery.axhline(capacity_j / battery_j, color="gray", lw=0.8, ls=":")
-    flow.set_ylim(0, 1.3 * sun["harvest_j"].max() / flow_j or None)
-    flow.set_ylabel(f"sun and demand,\n{flow_name} per slot")
+    top = 1.3 * sun["harvest_j"].max() / flow_j or None
+    flow.set(ylim=(0, top), ylabel=f"sun and demand,\n{flow_name} per slot")
     battery.set_ylabel(f"battery, {battery_name}")
     backlog.set_ylabel("tasks waiting")
-    grid.set_ylabel(f"from the grid\nso far, {grid_name}")
+    hours = range(0, math.ceil(sun["hour"].max()) + 1, 12)
+    grid.set(xlabel="hours since midnight", ylabel=f"from the grid\nso far, {grid_name}", xticks=hours)
     figure.legend(loc="outside upper center", frameon=False, ncols=5)
-    grid.set_xlabel("hours since midnight")
-    grid.set_xticks(range(0, math.ceil(sun["hour"].max()) + 1, 12))
     return figure
 
 
 def learning_curves_figure(curves: pd.DataFrame) -> Figure:
-    """Auxiliary energy relative to the myopic dispatcher against decisions trained on: mean and range over seeds.
+    """Plot auxiliary energy relative to the myopic dispatcher against training steps: mean and range over seeds.
 
     Args:
         curves: columns run, seed, steps, ratio_to_myopic.
@@ -98,49 +97,50 @@ def learning_curves_figure(curves: pd.DataFrame) -> Figure:
         axis.plot(mean.index / 1e6, mean, color=color, label=f"{name} ({seeds} seeds)" if seeds > 1 else name)
         axis.fill_between(mean.index / 1e6, low, high, color=color, alpha=0.2, lw=0)
     axis.axhline(1.0, color="gray", lw=1, ls=":")
-    axis.set_xlabel("decisions trained on, millions")
-    axis.set_ylabel("auxiliary energy / myopic's")
+    axis.set(xlabel="decisions trained on, millions", ylabel="auxiliary energy / myopic's")
     axis.legend(frameon=False)
     return figure
 
 
 def universal_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
-    """E[D_T] / (sigma sqrt T) over nu sqrt T / sigma beside the drift alone, and what fluctuations add to it."""
+    """Plot E[D_T] / (sigma sqrt T) over nu sqrt T / sigma beside the drift alone, and its excess over that."""
     figure, (whole, beyond) = new_figure(2, *WIDE, ratios=(3, 2))
     x, drift_only = theory["scaled_drift"], theory["scaled_drift"].clip(lower=0)
     whole.plot(x, theory["mean"], color=INK, label="Brownian theory")
     whole.plot(x, drift_only, color="gray", ls="--", label="drift alone, max(ν, 0) T")
     beyond.plot(x, theory["mean"] - drift_only, color=INK)
     for (slots, table), color in zip(points.groupby("horizon_slots"), COLORS, strict=False):
-        at, scale = table["scaled_drift"], table["scale_j"]
-        bars: dict[str, Any] = {"yerr": 1.96 * table["standard_error_j"] / scale, "fmt": "o", "ms": 4, "color": color}
-        whole.errorbar(at, table["mean_j"] / scale, label=f"simulated, T = {slots}", **bars)
-        beyond.errorbar(at, table["mean_j"] / scale - at.clip(lower=0), **bars)
+        at, scaled, error = table["scaled_drift"], table["mean_j"] / table["scale_j"], table["standard_error_j"]
+        bars = _bars(error / table["scale_j"], color)
+        whole.errorbar(at, scaled, label=f"simulated, T = {slots}", **bars)
+        beyond.errorbar(at, scaled - at.clip(lower=0), **bars)
     whole.set_ylabel("E[D_T] / (σ√T)")
-    beyond.set_ylabel("the same\nminus drift alone")
-    beyond.set_xlabel("scaled drift ν√T/σ: surplus < 0 < deficit")
+    beyond.set(xlabel=SCALED_DRIFT, ylabel="the same\nminus drift alone")
     whole.legend(frameon=False)
     return figure
 
 
+def _bars(standard_errors: pd.Series, color: str) -> dict[str, Any]:
+    """Return keywords for points with 95 % intervals."""
+    return {"yerr": 1.96 * standard_errors, "fmt": "o", "ms": 4, "color": color}
+
+
 def spread_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
-    """Standard deviation over mean of D_T against the scaled drift."""
+    """Plot the standard deviation over the mean of D_T against the scaled drift."""
     figure, (axis,) = new_figure(1, *FLAT)
     axis.plot(theory["scaled_drift"], theory["spread"], color=INK, label="Brownian theory")
     for (slots, table), color in zip(points.groupby("horizon_slots"), COLORS, strict=False):
-        bars: dict[str, Any] = {"yerr": 1.96 * table["spread_standard_error"], "fmt": "o", "ms": 4, "color": color}
+        bars = _bars(table["spread_standard_error"], color)
         axis.errorbar(table["scaled_drift"], table["spread"], label=f"simulated, T = {slots}", **bars)
     critical = math.sqrt(math.pi / 2 - 1)
     axis.plot(0, critical, "D", color=COLORS[1], mfc="white", ms=9, zorder=3, label=f"critical: {critical:.3f}")
-    axis.set_ylim(0, None)
-    axis.set_ylabel("SD(D_T) / E[D_T]")
-    axis.set_xlabel("scaled drift ν√T/σ: surplus < 0 < deficit")
+    axis.set(ylim=(0, None), xlabel=SCALED_DRIFT, ylabel="SD(D_T) / E[D_T]")
     axis.legend(frameon=False)
     return figure
 
 
 def cost_figure(costs: pd.DataFrame, crossings: pd.DataFrame) -> Figure:
-    """Energy and latency of a task against its difficulty on every model, with the crossings."""
+    """Plot energy and latency of a task against its difficulty on every model, with the crossings."""
     figure, axes = new_figure(2, *WIDE)
     for axis, measure, label in zip(axes, ("energy_j", "latency_s"), ("energy, J", "latency, s"), strict=True):
         for (count, table), color in zip(costs.groupby("n_params"), COLORS, strict=False):
@@ -156,12 +156,12 @@ def cost_figure(costs: pd.DataFrame, crossings: pd.DataFrame) -> Figure:
 
 
 def growth_figure(growth: pd.DataFrame, regimes: pd.DataFrame) -> Figure:
-    """E[D_t] at ratio 1 for every error rate, with theory, T* and the detected transitions."""
+    """Plot E[D_t] at ratio 1 for every error rate, with theory, T* and the detected transitions."""
     figure, (axis,) = new_figure(1, WIDE[0], 4.8)
-    shades = matplotlib.colormaps["viridis"].resampled(256)
-    horizon, rates = growth["slots"].max(), regimes["error_rate"]
-    for (rate, curve), (_, regime) in zip(growth.groupby("error_rate"), regimes.iterrows(), strict=True):
-        color = shades(0.9 * list(rates).index(rate) / max(len(rates) - 1, 1))
+    colors = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(regimes)))
+    horizon = growth["slots"].max()
+    curves = zip(growth.groupby("error_rate"), regimes.iterrows(), colors, strict=True)
+    for (rate, curve), (_, regime), color in curves:
         axis.plot(curve["slots"], curve["exact_j"], color=color, lw=1.2, label=f"error {rate:g}")
         axis.plot(curve["slots"], curve["brownian_j"], color=color, lw=0.8, ls=":")
         some = curve.iloc[::3]
@@ -170,31 +170,26 @@ def growth_figure(growth: pd.DataFrame, regimes: pd.DataFrame) -> Figure:
             if regime[column] <= horizon:
                 height = np.exp(np.interp(np.log(regime[column]), np.log(curve["slots"]), np.log(curve["exact_j"])))
                 axis.plot(regime[column], height, marker, color=color, mec=INK, ms=9, zorder=3)
-    styles = {"drawn": "o", "exact": "-", "Brownian": ":", "T* predicted": "v", "transition detected": "*"}
-    handles = [Line2D([], [], color="gray", **_style(style), label=name) for name, style in styles.items()]
+    lines = (("exact", "", "-"), ("Brownian", "", ":"))
+    keys = (("drawn", "o", ""), *lines, ("T* predicted", "v", ""), ("transition detected", "*", ""))
+    handles = [Line2D([], [], color="gray", marker=marker, ls=ls, label=name) for name, marker, ls in keys]
     axis.add_artist(axis.legend(handles=handles, frameon=False, loc="lower right"))
     axis.legend(frameon=False, loc="upper left")
     axis.set(xscale="log", yscale="log", xlabel="slots t", ylabel="E[D_t], J")
     return figure
 
 
-def _style(style: str) -> dict[str, Any]:
-    """Keywords for a line style or a marker."""
-    return {"ls": style} if style in ("-", "--", ":") else {"marker": style, "ls": ""}
-
-
 def error_cost_figure(theory: pd.DataFrame, measured: pd.DataFrame) -> Figure:
-    """What errors add to E[D_T]: joules, and the share of the added demand nu T."""
+    """Plot what errors add to E[D_T]: joules, and the share of the added demand nu T."""
     figure, (extra, share) = new_figure(2, *WIDE, ratios=(3, 2))
     for (rate, table), color in zip(theory.groupby("error_rate"), COLORS, strict=False):
         points = measured[measured["error_rate"] == rate]
-        added, added_points = (rows["drift_j"] * rows["slots"] for rows in (table, points))
+        added_j, added_points_j = (rows["drift_j"] * rows["slots"] for rows in (table, points))
         extra.plot(table["slots"], table["extra_j"], color=color, label=f"error {rate:g}")
-        bars: dict[str, Any] = {"fmt": "o", "ms": 4, "color": color}
-        extra.errorbar(points["slots"], points["extra_j"], 1.96 * points["standard_error_j"], **bars)
-        share.plot(table["slots"], table["extra_j"] / added, color=color)
-        of_added = 1.96 * points["standard_error_j"] / added_points
-        share.errorbar(points["slots"], points["extra_j"] / added_points, of_added, **bars)
+        extra.errorbar(points["slots"], points["extra_j"], **_bars(points["standard_error_j"], color))
+        share.plot(table["slots"], table["extra_j"] / added_j, color=color)
+        bars = _bars(points["standard_error_j"] / added_points_j, color)
+        share.errorbar(points["slots"], points["extra_j"] / added_points_j, **bars)
     for level in (0.5, 1.0):
         share.axhline(level, color="gray", lw=0.8, ls="--")
     extra.set(xscale="log", yscale="log", ylabel="added to E[D_T], J")
@@ -204,7 +199,7 @@ def error_cost_figure(theory: pd.DataFrame, measured: pd.DataFrame) -> Figure:
 
 
 def dispatchers_figure(summary: pd.DataFrame) -> Figure:
-    """Each dispatcher's paired difference to the myopic one in percent, by scenario and ratio."""
+    """Plot each dispatcher's paired difference to the myopic one in percent, by scenario and ratio."""
     counts = [max(rows["dispatcher"].nunique() - 1, 1) for _, rows in summary.groupby("scenario", sort=False)]
     figure, axes = new_figure(len(counts), WIDE[0], 1.2 + 0.24 * sum(counts) + 0.4 * len(counts), ratios=counts)
     ratios = list(dict.fromkeys(summary["ratio"]))
@@ -218,13 +213,17 @@ def dispatchers_figure(summary: pd.DataFrame) -> Figure:
             x, half = points["difference_j"] / scale, points["difference_j_half_width"] / scale
             axis.errorbar(x, height, xerr=half, fmt="o", ms=3.5, lw=1.2, color=COLORS[ratios.index(ratio)])
         _dot_axis(axis, str(name), order)
-    _ratio_legend(figure, ratios)
+    handles = [
+        Line2D([], [], color=color, marker="o", ms=4, label=f"ratio {ratio:g}")
+        for ratio, color in zip(ratios, COLORS, strict=False)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", frameon=False, ncols=4)
     axes[-1].set_xlabel("auxiliary energy minus myopic's, % of myopic's")
     return figure
 
 
 def _dot_axis(axis: Axes, title: str, order: list[str]) -> None:
-    """Names on the left and a line at 0; percent are linear within 1 % and logarithmic beyond."""
+    """Write names on the left and draw a line at 0; make the scale linear within 1 % and logarithmic beyond."""
     axis.axvline(0, color="gray", lw=1)
     axis.set_xscale("symlog", linthresh=1.0, linscale=0.6)
     ticks = (-100, -10, -1, 0, 1, 10, 100)
@@ -238,15 +237,8 @@ def _dot_axis(axis: Axes, title: str, order: list[str]) -> None:
             label.set_fontweight("bold")
 
 
-def _ratio_legend(figure: Figure, ratios: list[float]) -> None:
-    handles = [
-        Line2D([], [], color=COLORS[k], marker="o", ms=4, label=f"ratio {ratio:g}") for k, ratio in enumerate(ratios)
-    ]
-    figure.legend(handles=handles, loc="outside upper center", frameon=False, ncols=4)
-
-
 def variance_figure(gains: pd.DataFrame) -> Figure:
-    """Percent of auxiliary energy that variance-awareness saves, over drift gap and volatility gap."""
+    """Map the percentage that variance-awareness saves over drift gap and volatility gap."""
     figure, (axis,) = new_figure(1, WIDE[0], 4.6)
     axis.grid(False)
     gaps = gains.round({"drift_gap_j": 1, "volatility_gap_j": 1})
@@ -261,22 +253,21 @@ def variance_figure(gains: pd.DataFrame) -> Figure:
         axis.annotate(f"{value:.1f}\n±{error:.1f}", (x + 0.5, y + 0.5), ha="center", va="center", fontsize=9)
     axis.set_xticks(np.arange(grid.shape[1]) + 0.5, [f"{gap:g}" for gap in grid.columns])
     axis.set_yticks(np.arange(grid.shape[0]) + 0.5, [f"{gap:g}" for gap in grid.index])
-    axis.set_xlabel("drift gap: mean lower by, J per slot")
-    axis.set_ylabel("volatility gap: more variable by, J per √slot")
+    axis.set(xlabel="drift gap: mean lower by, J per slot", ylabel="volatility gap: more variable by, J per √slot")
     figure.colorbar(mesh, label="saved by variance-awareness, % of myopic's")
     return figure
 
 
 def solar_day_figure(slots: pd.DataFrame) -> Figure:
-    """`day_figure` as wide as the other figures; the capacity comes from the table."""
+    """Plot `day_figure` as wide as the other figures; the capacity comes from the table."""
     figure = day_figure(slots, float(slots["capacity_j"].iloc[0]))
     figure.set_size_inches(WIDE[0], 8)
     return figure
 
 
 def decision_figure(maps: pd.DataFrame) -> Figure:
-    """The model that each dispatcher chooses, over battery and observed difficulty."""
-    names = list(dict.fromkeys(maps["dispatcher"]))
+    """Map the model that each dispatcher chooses over battery and observed difficulty."""
+    names = maps["dispatcher"].unique()
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=FLAT, layout="constrained")
         axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +24,6 @@ from energy_route_env.theory.planning import (
     harvest_for,
     horizon_for,
 )
-from energy_route_env.theory.winners import Winner
 from energy_route_env.units import energy_unit
 from eval.rollout import simulate
 from eval.statistics import Estimate
@@ -83,7 +82,6 @@ class PlanArgs:
     """Print one JSON object, energies in joules, and nothing else."""
 
     def check(self) -> None:
-        """Check what neither scenario nor question checks itself."""
         if self.solve_for is not None:
             require_known("solve_for", [self.solve_for], SOLVERS)
             given = self.budget_j is not None or self.solve_for == "budget"
@@ -95,14 +93,13 @@ class PlanArgs:
         require_whole("seed", self.seed, 0)
 
     def question(self) -> PlanQuestion:
-        """The question that these arguments ask, about the paper's scenario with their fields."""
-        ratio = 1.0 if self.ratio is None else self.ratio
-        scenario = make_scenario("paper", renewable_ratio=ratio, **self._fields_of(Scenario))
-        return PlanQuestion(scenario, horizon_slots=self.horizon, **self._fields_of(PlanQuestion))
-
-    def _fields_of(self, kind: type[Scenario | PlanQuestion]) -> dict[str, Any]:
-        names = {field.name for field in fields(kind)}
-        return {name: value for name, value in vars(self).items() if name in names}
+        """Ask what these arguments say, of the paper's scenario with their fields."""
+        of_scenario, of_question = (
+            {field.name: getattr(self, field.name) for field in fields(kind) if hasattr(self, field.name)}
+            for kind in (Scenario, PlanQuestion)
+        )
+        scenario = make_scenario("paper", renewable_ratio=1.0 if self.ratio is None else self.ratio, **of_scenario)
+        return PlanQuestion(scenario, horizon_slots=self.horizon, **of_question)
 
 
 def main(args: PlanArgs) -> None:
@@ -125,17 +122,16 @@ def main(args: PlanArgs) -> None:
 
 
 def sentence(unknown: str, solution: Value, question: PlanQuestion) -> str:
-    """The solution in words."""
+    """Say the solution in words."""
     wish = "on average" if question.confidence is None else f"with probability {question.confidence:g}"
-    number = f"{solution.value:,.0f} slots" if unknown == "horizon" else f"{solution.value:.4%}"
-    if unknown in ("harvest", "budget"):
-        number = joules(solution.value)
+    shown = {"horizon": f"{solution.value:,.0f} slots", "error-rate": f"{solution.value:.4%}"}
+    number = shown.get(unknown) or joules(solution.value)
     budget = "" if question.budget_j is None or unknown == "budget" else f" with {joules(question.budget_j)}"
     return f"{SOLVERS[unknown][1]}{budget}, kept {wish}: {number} ({solution.method})"
 
 
 def simulated(question: PlanQuestion, episodes: int, seed: int) -> Estimate | None:
-    """The mean auxiliary energy of simulated episodes with the question's routing and an unlimited battery."""
+    """Simulate the mean auxiliary energy with the question's routing and an unlimited battery; None for no episodes."""
     if episodes == 0:
         return None
     scenario = replace(question.scenario, horizon_slots=question.slots, charge_efficiency=1.0, discharge_efficiency=1.0)
@@ -145,7 +141,7 @@ def simulated(question: PlanQuestion, episodes: int, seed: int) -> Estimate | No
 
 
 def joules(value: float) -> str:
-    """An energy in a unit that reads well."""
+    """Write an energy in a unit that reads well."""
     scale, unit = energy_unit(value)
     return f"{value / scale:,.2f} {unit}"
 
@@ -158,7 +154,6 @@ def _table(title: str, *heads: str) -> Table:
 
 
 def _energies(title: str, rows: Mapping[str, Value | None], missing: str = "not asked") -> Table:
-    """A table of energies with their methods."""
     table = _table(title, "", "energy", "method")
     for name, found in rows.items():
         table.add_row(name, *((joules(found.value), found.method) if found else (missing, "")))
@@ -166,7 +161,7 @@ def _energies(title: str, rows: Mapping[str, Value | None], missing: str = "not 
 
 
 def system_table(found: PlanAnswer) -> Table:
-    """The slot's moments; the regime stands in the title."""
+    """Tabulate the slot's moments under the regime's name."""
     title = f"{found.regime} regime (without routing errors: {found.regime_without_errors})"
     rows = {
         "C_LB, cheapest possible, of a task": found.c_lb_task_j,
@@ -180,7 +175,7 @@ def system_table(found: PlanAnswer) -> Table:
 
 
 def auxiliary_table(found: PlanAnswer, check: Estimate | None) -> Table:
-    """The horizon's auxiliary energy, and what errors cost."""
+    """Tabulate the horizon's auxiliary energy, and what errors cost."""
     rows = {
         "mean": found.mean_j,
         "mean, Brownian formula": found.mean_brownian_j,
@@ -199,23 +194,16 @@ def auxiliary_table(found: PlanAnswer, check: Estimate | None) -> Table:
 
 
 def needs_table(found: PlanAnswer) -> Table:
-    """Battery and harvest."""
-    table = _energies("What it needs", {"battery capacity": found.battery_j}, "horizon too long")
-    level = f"{found.quantile_level:.4g}"
-    for name, need in (("on average", found.harvest_for_mean_j), (f"at {level}", found.harvest_for_quantile_j)):
-        if need is not None:
-            table.add_row(f"mean harvest of a slot, budget kept {name}", joules(need.value), need.method)
-    return table
+    """Tabulate the battery and harvest that are needed."""
+    harvests = {"on average": found.harvest_for_mean_j, f"at {found.quantile_level:.4g}": found.harvest_for_quantile_j}
+    rows = {f"mean harvest of a slot, budget kept {name}": need for name, need in harvests.items() if need is not None}
+    return _energies("What it needs", {"battery capacity": found.battery_j} | rows, "horizon too long")
 
 
 def winners_table(found: PlanAnswer) -> Table:
-    """Which model wins for which difficulty."""
+    """Tabulate which model wins for which difficulty."""
     table = _table("Which model wins (exact)", "difficulty", "parameters", "least")
     for name, ranges in (("energy", found.cheapest), ("latency", found.fastest)):
         for part in ranges:
-            table.add_row(_range(part), f"{part.n_params:.3g}", name)
+            table.add_row(f"{part.low:.4f} to {part.high:.4f}", f"{part.n_params:.3g}", name)
     return table
-
-
-def _range(part: Winner) -> str:
-    return f"{part.low:.4f} to {part.high:.4f}"

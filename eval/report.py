@@ -89,7 +89,7 @@ def _template() -> jinja2.Template:
 
 def _code(text: str) -> Markup:
     """Escape the text; show as code what is between backticks."""
-    return Markup(re.sub("`(.*?)`", r"<code>\1</code>", escape(text)))
+    return Markup(re.sub("`(.*?)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _existing(folder: Path, name: str, argument: str) -> Path:
