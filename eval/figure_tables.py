@@ -1,7 +1,8 @@
-"""The tables behind the figures, and the command that computes and draws them. `eval.figures` sees only tables."""
+"""The tables behind the figures, and the command that computes and plots them. `eval.figures` sees only tables."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -127,39 +128,30 @@ def _up_to(horizon: int, lowest: int, count: int) -> IntArray:
 
 def universal_tables(args: FiguresArgs) -> Tables:
     """Simulate mean and spread of D_T in `paper` over ratios and horizons, beside Brownian theory's single curve."""
-    drift = np.linspace(-6, 6, 241)
-    theory = {
-        "scaled_drift": drift,
-        "mean": expected_auxiliary_energy(drift, 1.0, 1.0),
-        "spread": auxiliary_energy_std(drift, 1.0, 1.0) / expected_auxiliary_energy(drift, 1.0, 1.0),
-    }
-    points = [point for ratio in RATIOS for point in _universal_points(args, ratio)]
+    drift, horizons, points = np.linspace(-6, 6, 241), (100, 300, 1000), []
+    mean = expected_auxiliary_energy(drift, 1.0, 1.0)
+    theory = {"scaled_drift": drift, "mean": mean, "spread": auxiliary_energy_std(drift, 1.0, 1.0) / mean}
+    for ratio in RATIOS:
+        scenario, slot = make_scenario("paper", renewable_ratio=ratio), _distribution(ratio)
+        exact = exact_expected_auxiliary_energy(slot, horizons)
+        result = simulate(scenario, make_dispatcher("oracle", scenario), args.episodes, args.seed, horizons)
+        for horizon, auxiliary_j, exact_j in zip(horizons, result.auxiliary_j.T, exact, strict=True):
+            estimate, (spread, spread_error) = Estimate.of(auxiliary_j), relative_spread(auxiliary_j)
+            scale = slot.volatility * np.sqrt(horizon)
+            point = {
+                "ratio": ratio,
+                "horizon_slots": horizon,
+                "episodes": args.episodes,
+                "mean_j": estimate.mean,
+                "standard_error_j": estimate.standard_error,
+                "exact_j": exact_j,
+                "spread": spread,
+                "spread_standard_error": spread_error,
+                "scale_j": scale,
+                "scaled_drift": slot.drift * horizon / scale,
+            }
+            points.append(point)
     return {"universal": pd.DataFrame(points), "universal_theory": pd.DataFrame(theory)}
-
-
-def _universal_points(args: FiguresArgs, ratio: float) -> list[dict[str, float]]:
-    scenario = make_scenario("paper", renewable_ratio=ratio)
-    distribution, horizons = _distribution(ratio), (100, 300, 1000)
-    exact = exact_expected_auxiliary_energy(distribution, horizons)
-    result = simulate(scenario, make_dispatcher("oracle", scenario), args.episodes, args.seed, horizons)
-    points = []
-    for horizon, drawn, expected in zip(horizons, result.auxiliary_j.T, exact, strict=True):
-        mean, (spread, spread_error) = Estimate.of(drawn), relative_spread(drawn)
-        scale = distribution.volatility * np.sqrt(horizon)
-        point = {
-            "ratio": ratio,
-            "horizon_slots": horizon,
-            "episodes": args.episodes,
-            "mean_j": mean.mean,
-            "standard_error_j": mean.standard_error,
-            "exact_j": expected,
-            "spread": spread,
-            "spread_standard_error": spread_error,
-            "scale_j": scale,
-            "scaled_drift": distribution.drift * horizon / scale,
-        }
-        points.append(point)
-    return points
 
 
 def relative_spread(samples: ArrayLike) -> tuple[float, float]:
@@ -192,34 +184,32 @@ def _root(both: Callable[[float], FloatArray], low: float, high: float, gap: flo
 def growth_tables(args: FiguresArgs) -> Tables:
     """Draw E[D_t] at ratio 1 for every error rate beside theory, and find the slot at which each curve turns linear."""
     slots = _up_to(args.horizon, 1, 41)
+    fitted = np.flatnonzero(slots >= FIRST_SLOT)[::-2][::-1]  # every other one, the last among them
     curves, regimes = [], []
     for number, rate in enumerate(ERROR_RATES):
-        distribution = _distribution(dispatcher=f"error-{rate}")
-        drawn = draw_curves(distribution, slots, args.trials, np.random.default_rng([args.seed, number]))
-        curves.append(_growth_curve(distribution, slots, drawn).assign(error_rate=rate, trials=args.trials))
-        predicted = float(transition_horizon(distribution.drift, distribution.volatility)) if rate else math.inf
-        regimes.append({"error_rate": rate, "predicted_slots": predicted, **_fit(slots, drawn)})
+        slot = _distribution(dispatcher=f"error-{rate}")
+        drawn = draw_curves(slot, slots, args.trials, np.random.default_rng([args.seed, number]))
+        curve = {
+            "slots": slots,
+            "mean_j": drawn.mean(axis=0),
+            "standard_error_j": drawn.std(axis=0, ddof=1) / np.sqrt(args.trials),
+            "exact_j": exact_expected_auxiliary_energy(slot, slots),
+            "brownian_j": expected_auxiliary_energy(slot.drift, slot.volatility, slots),
+            "error_rate": rate,
+            "trials": args.trials,
+        }
+        curves.append(pd.DataFrame(curve))
+        fit = fit_regime(slots[fitted], drawn[:, fitted])
+        regime = {
+            "error_rate": rate,
+            "predicted_slots": float(transition_horizon(slot.drift, slot.volatility)) if rate else math.inf,
+            "detected_regime": fit.name,
+            "detected_slots": fit.transition_slots,
+            "slope": fit.slope,
+            "slope_half_width": fit.slope_half_width,
+        }
+        regimes.append(regime)
     return {"growth": pd.concat(curves, ignore_index=True), "regimes": pd.DataFrame(regimes)}
-
-
-def _growth_curve(distribution: SlotDistribution, slots: IntArray, drawn: FloatArray) -> pd.DataFrame:
-    errors = drawn.std(axis=0, ddof=1) / np.sqrt(len(drawn))
-    measured = {"slots": slots, "mean_j": drawn.mean(axis=0), "standard_error_j": errors}
-    exact = exact_expected_auxiliary_energy(distribution, slots)
-    brownian = expected_auxiliary_energy(distribution.drift, distribution.volatility, slots)
-    return pd.DataFrame(measured | {"exact_j": exact, "brownian_j": brownian})
-
-
-def _fit(slots: IntArray, drawn: FloatArray) -> dict[str, float | str]:
-    """Fit a regime to the curves from `FIRST_SLOT` on."""
-    late = np.flatnonzero(slots >= FIRST_SLOT)[::-2][::-1]  # every other one, the last among them
-    fit = fit_regime(slots[late], drawn[:, late])
-    return {
-        "detected_regime": fit.name,
-        "detected_slots": fit.transition_slots,
-        "slope": fit.slope,
-        "slope_half_width": fit.slope_half_width,
-    }
 
 
 def error_cost_tables(args: FiguresArgs) -> Tables:
@@ -245,16 +235,34 @@ def error_cost_tables(args: FiguresArgs) -> Tables:
 
 def variance_tables(args: FiguresArgs) -> Tables:
     """Measure what variance-awareness saves if the model of lower mean has the higher volatility."""
-    settings = [two_models(volatility, drift) for volatility in VOLATILITY_GAPS_J for drift in DRIFT_GAPS_J]
-    return {"variance_gain": pd.DataFrame([_variance_gain(args, scenario) for scenario in settings])}
+    rows = []
+    for gaps in itertools.product(VOLATILITY_GAPS_J, DRIFT_GAPS_J):
+        scenario = two_models(*gaps)
+        small, large = _distributions(scenario)
+        myopic, aware = (
+            simulate(scenario, make_dispatcher(name, scenario), args.episodes, args.seed).auxiliary_j[:, -1]
+            for name in ("myopic", "variance-aware")
+        )
+        difference = Estimate.of(aware - myopic)
+        row = {
+            "difficulty_noise": scenario.difficulty_noise,
+            "difficulty": scenario.difficulties[0],
+            "drift_gap_j": large.drift - small.drift,
+            "volatility_gap_j": small.volatility - large.volatility,
+            "episodes": args.episodes,
+            "myopic_j": myopic.mean(),
+            "difference_j": difference.mean,
+            "difference_j_half_width": difference.half_width,
+        }
+        rows.append(row)
+    return {"variance_gain": pd.DataFrame(rows)}
 
 
 def two_models(volatility_gap_j: float, drift_gap_j: float) -> Scenario:
     """Make critical `paper` with one uncertain difficulty at which its two models differ by these gaps.
 
-    The small model's energy rises faster with difficulty, so noise makes it the more variable one. Noise and difficulty
-    are solved for. The difficulty is easy enough that the small model's mean is lower by `drift_gap_j`: one task a slot
-    is expected, so the gap between drifts is that between means.
+    The small model's energy rises faster with difficulty, so noise makes it the more variable one: noise is solved for
+    the volatility gap, difficulty for the drift gap. One task a slot is expected, so drifts differ as means do.
     """
     models = make_scenario("paper").models
 
@@ -272,25 +280,6 @@ def two_models(volatility_gap_j: float, drift_gap_j: float) -> Scenario:
 def _distributions(scenario: Scenario) -> list[SlotDistribution]:
     """Return the slot distribution of each model alone."""
     return [slot_distribution(FixedModel(scenario, model)) for model in range(len(scenario.models))]
-
-
-def _variance_gain(args: FiguresArgs, scenario: Scenario) -> dict[str, float]:
-    small, large = _distributions(scenario)
-    myopic, aware = (
-        simulate(scenario, make_dispatcher(name, scenario), args.episodes, args.seed).auxiliary_j[:, -1]
-        for name in ("myopic", "variance-aware")
-    )
-    difference = Estimate.of(aware - myopic)
-    return {
-        "difficulty_noise": scenario.difficulty_noise,
-        "difficulty": scenario.difficulties[0],
-        "drift_gap_j": large.drift - small.drift,
-        "volatility_gap_j": small.volatility - large.volatility,
-        "episodes": args.episodes,
-        "myopic_j": myopic.mean(),
-        "difference_j": difference.mean,
-        "difference_j_half_width": difference.half_width,
-    }
 
 
 def dispatcher_tables(args: FiguresArgs) -> Tables:
