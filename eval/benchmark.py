@@ -30,7 +30,7 @@ class BenchmarkArgs(ResultArgs):
     episodes: int = 2000
     """Episodes of every dispatcher in every scenario at every ratio."""
     figures: bool = False
-    """Draw every figure into the report, from tables computed for them (half a minute more)."""
+    """Plot every figure into the report, from tables computed for them (half a minute more)."""
 
     def check(self) -> None:
         super().check()

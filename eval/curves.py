@@ -15,7 +15,7 @@ from eval.figures import learning_curves_figure, save_figure
 
 @dataclass(frozen=True)
 class CurvesArgs:
-    """Draw the learning curves of training runs: mean and range over the seeds of each."""
+    """Plot the learning curves of training runs: mean and range over the seeds of each."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Folders of training runs of `python -m train ppo`."""
@@ -24,7 +24,7 @@ class CurvesArgs:
 
 
 def main(args: CurvesArgs) -> None:
-    """Collect the curves, save them as one table, and draw it."""
+    """Collect the curves, save them as one table, and plot it."""
     curves = gather(args.runs)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     curves.to_csv(args.out.with_suffix(".csv"), index=False)

@@ -57,10 +57,10 @@ COMPARED = ("oracle", "scaling-law", "variance-aware", "greedy-deferral", "surpl
 
 @dataclass(frozen=True)
 class FiguresArgs(ResultArgs):
-    """Compute the tables behind the figures, save them, and draw the figures from them."""
+    """Compute the tables behind the figures, save them, and plot the figures from them."""
 
     tables: Path | None = None
-    """A folder of saved tables to draw from without simulating; by default they are computed."""
+    """A folder of saved tables to plot from without simulating; by default they are computed."""
     summary: Path | None = None
     """summary.csv of a benchmark, for the comparison of dispatchers; by default a smaller one is run."""
     episodes: int = 400
@@ -94,7 +94,7 @@ def main(args: FiguresArgs) -> Path:
         for name, picture in PICTURES.items():
             progress.update(bar, description=f"figure: {name}")
             if set(picture.tables) <= tables.keys():
-                save_figure(picture.draw(*[tables[table] for table in picture.tables]), folder.partial / name)
+                save_figure(picture.plot(*[tables[table] for table in picture.tables]), folder.partial / name)
             progress.advance(bar)
     folder.finish(tables, run_record(asdict(args)))
     console.print(folder.contents(), soft_wrap=True)

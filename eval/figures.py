@@ -36,11 +36,11 @@ SCALED_DRIFT = "scaled drift ν√T/σ: surplus < 0 < deficit"
 
 
 def new_figure(
-    rows: int, width: float, height: float, ratios: Sequence[float] | None = None
+    rows: int, size: tuple[float, float], ratios: Sequence[float] | None = None
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with axes that share their x, and those axes from top to bottom; `ratios` are their heights."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     return figure, list(axes)
 
@@ -60,7 +60,7 @@ def day_figure(slots: pd.DataFrame, capacity_j: float = math.inf) -> Figure:
             axis.
         capacity_j: the battery's capacity, shown where it is finite.
     """
-    figure, (flow, battery, backlog, grid) = new_figure(4, 9, 8.5)
+    figure, (flow, battery, backlog, grid) = new_figure(4, (9, 8.5))
     sun = slots[slots["dispatcher"] == slots["dispatcher"].iloc[0]]
     flow_j, flow_name = energy_unit(sun["harvest_j"])
     battery_j, battery_name = energy_unit(slots["battery_j"])
@@ -89,7 +89,7 @@ def learning_curves_figure(curves: pd.DataFrame) -> Figure:
     Args:
         curves: columns run, seed, steps, ratio_to_myopic.
     """
-    figure, (axis,) = new_figure(1, 7, 4)
+    figure, (axis,) = new_figure(1, (7, 4))
     for (name, run), color in zip(curves.groupby("run", sort=False), COLORS, strict=False):
         by_steps = run.groupby("steps")["ratio_to_myopic"]
         mean, low, high = by_steps.mean(), by_steps.min(), by_steps.max()
@@ -104,7 +104,7 @@ def learning_curves_figure(curves: pd.DataFrame) -> Figure:
 
 def universal_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
     """Plot E[D_T] / (sigma sqrt T) over nu sqrt T / sigma beside the drift alone, and its excess over that."""
-    figure, (whole, beyond) = new_figure(2, *WIDE, ratios=(3, 2))
+    figure, (whole, beyond) = new_figure(2, WIDE, ratios=(3, 2))
     x, drift_only = theory["scaled_drift"], theory["scaled_drift"].clip(lower=0)
     whole.plot(x, theory["mean"], color=INK, label="Brownian theory")
     whole.plot(x, drift_only, color="gray", ls="--", label="drift alone, max(ν, 0) T")
@@ -127,7 +127,7 @@ def _bars(standard_errors: pd.Series, color: str) -> dict[str, Any]:
 
 def spread_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
     """Plot the standard deviation over the mean of D_T against the scaled drift."""
-    figure, (axis,) = new_figure(1, *FLAT)
+    figure, (axis,) = new_figure(1, FLAT)
     axis.plot(theory["scaled_drift"], theory["spread"], color=INK, label="Brownian theory")
     for (slots, table), color in zip(points.groupby("horizon_slots"), COLORS, strict=False):
         bars = _bars(table["spread_standard_error"], color)
@@ -141,7 +141,7 @@ def spread_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
 
 def cost_figure(costs: pd.DataFrame, crossings: pd.DataFrame) -> Figure:
     """Plot energy and latency of a task against its difficulty on every model, with the crossings."""
-    figure, axes = new_figure(2, *WIDE)
+    figure, axes = new_figure(2, WIDE)
     for axis, measure, label in zip(axes, ("energy_j", "latency_s"), ("energy, J", "latency, s"), strict=True):
         for (count, table), color in zip(costs.groupby("n_params"), COLORS, strict=False):
             axis.plot(table["difficulty"], table[measure], color=color, label=f"{count:.0e} parameters")
@@ -157,7 +157,7 @@ def cost_figure(costs: pd.DataFrame, crossings: pd.DataFrame) -> Figure:
 
 def growth_figure(growth: pd.DataFrame, regimes: pd.DataFrame) -> Figure:
     """Plot E[D_t] at ratio 1 for every error rate, with theory, T* and the detected transitions."""
-    figure, (axis,) = new_figure(1, WIDE[0], 4.8)
+    figure, (axis,) = new_figure(1, (WIDE[0], 4.8))
     colors = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(regimes)))
     horizon = growth["slots"].max()
     curves = zip(growth.groupby("error_rate"), regimes.iterrows(), colors, strict=True)
@@ -181,7 +181,7 @@ def growth_figure(growth: pd.DataFrame, regimes: pd.DataFrame) -> Figure:
 
 def error_cost_figure(theory: pd.DataFrame, measured: pd.DataFrame) -> Figure:
     """Plot what errors add to E[D_T]: joules, and the share of the added demand nu T."""
-    figure, (extra, share) = new_figure(2, *WIDE, ratios=(3, 2))
+    figure, (extra, share) = new_figure(2, WIDE, ratios=(3, 2))
     for (rate, table), color in zip(theory.groupby("error_rate"), COLORS, strict=False):
         points = measured[measured["error_rate"] == rate]
         added_j, added_points_j = (rows["drift_j"] * rows["slots"] for rows in (table, points))
@@ -201,7 +201,8 @@ def error_cost_figure(theory: pd.DataFrame, measured: pd.DataFrame) -> Figure:
 def dispatchers_figure(summary: pd.DataFrame) -> Figure:
     """Plot each dispatcher's paired difference to the myopic one in percent, by scenario and ratio."""
     counts = [max(rows["dispatcher"].nunique() - 1, 1) for _, rows in summary.groupby("scenario", sort=False)]
-    figure, axes = new_figure(len(counts), WIDE[0], 1.2 + 0.24 * sum(counts) + 0.4 * len(counts), ratios=counts)
+    height = 1.2 + 0.24 * sum(counts) + 0.4 * len(counts)
+    figure, axes = new_figure(len(counts), (WIDE[0], height), ratios=counts)
     ratios = list(dict.fromkeys(summary["ratio"]))
     for axis, (name, table) in zip(axes, summary.groupby("scenario", sort=False), strict=True):
         reference = table[table["dispatcher"] == "myopic"].set_index("ratio")["auxiliary_j"]
@@ -239,7 +240,7 @@ def _dot_axis(axis: Axes, title: str, order: list[str]) -> None:
 
 def variance_figure(gains: pd.DataFrame) -> Figure:
     """Map the percentage that variance-awareness saves over drift gap and volatility gap."""
-    figure, (axis,) = new_figure(1, WIDE[0], 4.6)
+    figure, (axis,) = new_figure(1, (WIDE[0], 4.6))
     axis.grid(False)
     gaps = gains.round({"drift_gap_j": 1, "volatility_gap_j": 1})
     percent, half = (100 * gaps[name] / gaps["myopic_j"] for name in ("difference_j", "difference_j_half_width"))

@@ -8,26 +8,16 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from eval.figures import (
-    cost_figure,
-    decision_figure,
-    dispatchers_figure,
-    error_cost_figure,
-    growth_figure,
-    solar_day_figure,
-    spread_figure,
-    universal_figure,
-    variance_figure,
-)
+from eval import figures
 
 
 @dataclass(frozen=True)
 class Picture:
     """A figure of the report: its data and its texts."""
 
-    draw: Callable[..., Figure]
+    plot: Callable[..., Figure]
     tables: tuple[str, ...]
-    """Names of the tables that `draw` takes, in order."""
+    """Names of the tables that `plot` takes, in order."""
     title: str
     caption: str
     """What is shown and how its numbers were made."""
@@ -37,7 +27,7 @@ class Picture:
 
 PICTURES = {
     "dispatchers": Picture(
-        dispatchers_figure,
+        figures.dispatchers_figure,
         ("summary",),
         "Every dispatcher beside the myopic one",
         "Auxiliary energy minus the myopic dispatcher's on the same traces, in percent of the latter; left is better. "
@@ -47,7 +37,7 @@ PICTURES = {
         "same numbers.",
     ),
     "universal": Picture(
-        universal_figure,
+        figures.universal_figure,
         ("universal", "universal_theory"),
         "One curve for all regimes",
         "Mean auxiliary energy in units of σ√T, from the oracle in `paper` at nine renewable ratios, read at three "
@@ -58,7 +48,7 @@ PICTURES = {
         "drift alone peaks at zero drift.",
     ),
     "spread": Picture(
-        spread_figure,
+        figures.spread_figure,
         ("universal", "universal_theory"),
         "How far episodes differ",
         "Standard deviation of D_T over its mean, from the same episodes; intervals by the delta method. At zero drift "
@@ -68,7 +58,7 @@ PICTURES = {
         "falling towards 0 in deficit; simulated points lie above it in surplus.",
     ),
     "costs": Picture(
-        cost_figure,
+        figures.cost_figure,
         ("costs", "crossings"),
         "What a task costs",
         "Joules and seconds of a task by the scaling laws with the published parameters, and where the two models "
@@ -78,7 +68,7 @@ PICTURES = {
         "tasks get easier; energy crosses at difficulty 1.73864, latency at 1.82968.",
     ),
     "growth": Picture(
-        growth_figure,
+        figures.growth_figure,
         ("growth", "regimes"),
         "Errors turn the square root linear",
         "E[D_t] at ratio 1 with routing errors: means and standard errors of independent trials of the slot sums, the "
@@ -88,7 +78,7 @@ PICTURES = {
         "grows as the square root; the larger the error rate, the earlier the curve bends to slope one.",
     ),
     "error_cost": Picture(
-        error_cost_figure,
+        figures.error_cost_figure,
         ("error_cost", "error_cost_measured"),
         "What an error costs",
         "Auxiliary energy that errors add at ratio 1: exact differences (lines) and paired differences on common "
@@ -98,7 +88,7 @@ PICTURES = {
         "of the added demand: starting above one half and rising towards one, sooner for higher error rates.",
     ),
     "variance_gain": Picture(
-        variance_figure,
+        figures.variance_figure,
         ("variance_gain",),
         "What variance-awareness buys",
         "Two models in critical `paper` with one uncertain difficulty. Level and noise are solved for, so that the "
@@ -109,7 +99,7 @@ PICTURES = {
         "half width. Savings are larger for large volatility gaps and small drift gaps.",
     ),
     "day": Picture(
-        solar_day_figure,
+        figures.solar_day_figure,
         ("day",),
         "Three days of sun",
         "One episode of `solar` at ratio 1, slot by slot, under three dispatchers on the same trace: sun and demand, "
@@ -119,7 +109,7 @@ PICTURES = {
         "Dispatchers that defer build a backlog at night and clear it in the sun.",
     ),
     "decision_map": Picture(
-        decision_figure,
+        figures.decision_figure,
         ("decision_map",),
         "Which model is chosen",
         "The model chosen in `uncertain` halfway through an episode for a single task, with a mean harvest not "

@@ -14,16 +14,8 @@ from agents import ErrorProne, Myopic
 from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import require, require_known, require_whole
 from energy_route_env.scenario import PAPER_DIFFICULTIES
-from energy_route_env.theory.planning import (
-    PlanAnswer,
-    PlanQuestion,
-    Value,
-    answer,
-    budget_for,
-    error_rate_for,
-    harvest_for,
-    horizon_for,
-)
+from energy_route_env.theory import planning
+from energy_route_env.theory.planning import PlanAnswer, PlanQuestion, Value
 from energy_route_env.units import energy_unit
 from eval.rollout import simulate
 from eval.statistics import Estimate
@@ -31,10 +23,10 @@ from eval.terminal import plain_table
 
 Unknown = Literal["harvest", "horizon", "error-rate", "budget"]
 SOLVERS: dict[str, tuple[Callable[[PlanQuestion], Value], str]] = {
-    "harvest": (harvest_for, "least mean harvest of a slot"),
-    "horizon": (horizon_for, "longest horizon"),
-    "error-rate": (error_rate_for, "largest error rate"),
-    "budget": (budget_for, "smallest budget"),
+    "harvest": (planning.harvest_for, "least mean harvest of a slot"),
+    "horizon": (planning.horizon_for, "longest horizon"),
+    "error-rate": (planning.error_rate_for, "largest error rate"),
+    "budget": (planning.budget_for, "smallest budget"),
 }
 
 
@@ -113,7 +105,7 @@ def main(args: PlanArgs) -> None:
         else:
             console.print(sentence(args.solve_for, solution, question), soft_wrap=True)
         return
-    found, check = answer(question), simulated(question, args.check_episodes, args.seed)
+    found, check = planning.answer(question), simulated(question, args.check_episodes, args.seed)
     if args.json:
         print(json.dumps(found.as_dict() | ({"simulated_mean_j": asdict(check)} if check else {})))  # noqa: T201
         return
