@@ -1,1 +1,1 @@
-"""Evaluates dispatchers in scenarios and saves the results as tables. Figures are drawn from these tables alone."""
+"""Evaluates dispatchers in scenarios and saves the results as tables. Figures are plotted from these tables alone."""

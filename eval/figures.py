@@ -35,13 +35,11 @@ WIDE, FLAT = (5.6, 5.6), (5.6, 3.6)
 SCALED_DRIFT = "scaled drift ν√T/σ: surplus < 0 < deficit"
 
 
-def new_figure(
-    rows: int, size: tuple[float, float], ratios: Sequence[float] | None = None
-) -> tuple[Figure, list[Axes]]:
-    """Return a figure with axes that share their x, and those axes from top to bottom; `ratios` are their heights."""
+def new_figure(n: int, size: tuple[float, float], ratios: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its n axes from top to bottom. They share their x; `ratios` are their heights."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
+        axes = figure.subplots(n, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     return figure, list(axes)
 
 
@@ -201,8 +199,8 @@ def error_cost_figure(theory: pd.DataFrame, measured: pd.DataFrame) -> Figure:
 def dispatchers_figure(summary: pd.DataFrame) -> Figure:
     """Plot each dispatcher's paired difference to the myopic one in percent, by scenario and ratio."""
     counts = [max(rows["dispatcher"].nunique() - 1, 1) for _, rows in summary.groupby("scenario", sort=False)]
-    height = 1.2 + 0.24 * sum(counts) + 0.4 * len(counts)
-    figure, axes = new_figure(len(counts), (WIDE[0], height), ratios=counts)
+    inches = 1.2 + 0.24 * sum(counts) + 0.4 * len(counts)
+    figure, axes = new_figure(len(counts), (WIDE[0], inches), ratios=counts)
     ratios = list(dict.fromkeys(summary["ratio"]))
     for axis, (name, table) in zip(axes, summary.groupby("scenario", sort=False), strict=True):
         reference = table[table["dispatcher"] == "myopic"].set_index("ratio")["auxiliary_j"]
@@ -224,7 +222,7 @@ def dispatchers_figure(summary: pd.DataFrame) -> Figure:
 
 
 def _dot_axis(axis: Axes, title: str, order: list[str]) -> None:
-    """Write names on the left and draw a line at 0; make the scale linear within 1 % and logarithmic beyond."""
+    """Write names on the left and rule a line at 0; make the scale linear within 1 % and logarithmic beyond."""
     axis.axvline(0, color="gray", lw=1)
     axis.set_xscale("symlog", linthresh=1.0, linscale=0.6)
     ticks = (-100, -10, -1, 0, 1, 10, 100)

@@ -13,7 +13,7 @@ from eval import figures
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the report: its data and its texts."""
+    """A figure of the report."""
 
     plot: Callable[..., Figure]
     tables: tuple[str, ...]

@@ -69,9 +69,8 @@ def main(args: SpeedArgs) -> None:
     with console.status("compiling into an empty cache"), TemporaryDirectory() as cache:
         compiling, cached = first_use_s(cache), first_use_s(cache)
     console.print(f"First reset and step of many: {compiling:.1f} s to compile, once; {cached:.2f} s from the cache.")
-    ours, peer = (
-        min(seconds(f"import {name}") for _ in range(args.rounds)) for name in ("energy_route_env", "gymnasium")
-    )
+    imports = ("import energy_route_env", "import gymnasium")
+    ours, peer = (min(seconds(code) for _ in range(args.rounds)) for code in imports)
     console.print(f"Import: {ours:.2f} s, {ours / peer:.2f} times that of gymnasium. All on one thread.")
 
 

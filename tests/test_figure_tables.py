@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agents import make_dispatcher, slot_law
+from agents import make_dispatcher, slot_distribution
 from energy_route_env import make_scenario
 from energy_route_env.theory import exact_expected_auxiliary_energy
 from eval.figure_tables import (
@@ -29,8 +29,8 @@ SMALL = FiguresArgs(episodes=60, trials=40, horizon=1000, seed=5)
 
 
 def exact_j(ratio: float, dispatcher: str, slots: int) -> float:
-    law = slot_law(make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio)))
-    return float(exact_expected_auxiliary_energy(law, slots))
+    slot = slot_distribution(make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio)))
+    return float(exact_expected_auxiliary_energy(slot, slots))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_the_measured_cost_of_errors_agrees_with_exact_theory() -> None:
 
 def test_the_two_models_have_the_gaps_that_were_asked_for() -> None:
     scenario = two_models(volatility_gap_j=100.0, drift_gap_j=10.0)
-    small, large = (slot_law(make_dispatcher(f"fixed-{k}", scenario)) for k in (0, 1))
+    small, large = (slot_distribution(make_dispatcher(f"fixed-{k}", scenario)) for k in (0, 1))
     assert large.drift - small.drift == pytest.approx(10.0, abs=0.05)
     assert small.volatility - large.volatility == pytest.approx(100.0, abs=0.05)
     assert scenario.expected_energy_j(scenario.difficulties).argmin(axis=-1) == 0

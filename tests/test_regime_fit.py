@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents import make_dispatcher, slot_law
+from agents import make_dispatcher, slot_distribution
 from energy_route_env import make_scenario
 from energy_route_env.checks import InputError
 from energy_route_env.theory import (
-    SlotLaw,
+    SlotDistribution,
     exact_expected_auxiliary_energy,
     transition_horizon,
 )
@@ -48,14 +48,14 @@ every_case = pytest.mark.parametrize("regime", CASES)
 
 
 @cache
-def law(dispatcher: str, ratio: float) -> SlotLaw:
-    return slot_law(make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio)))
+def slot_of(dispatcher: str, ratio: float) -> SlotDistribution:
+    return slot_distribution(make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio)))
 
 
 @cache
 def curves(case: tuple[str, float], horizon: int, repetition: int = 0) -> FloatArray:
     """D of 100 episodes."""
-    return draw_curves(law(*case), checkpoints(horizon), 100, np.random.default_rng([SEED, repetition]))
+    return draw_curves(slot_of(*case), checkpoints(horizon), 100, np.random.default_rng([SEED, repetition]))
 
 
 @cache
@@ -90,8 +90,8 @@ def test_checkpoints_are_even_on_a_logarithmic_scale_and_end_at_the_horizon() ->
 def test_drawn_means_are_the_exact_expectation(case: tuple[str, float]) -> None:
     """Standard errors of 5000 episodes (about 1 %); four means beyond 4.5 of them by chance: 3e-5."""
     slots = [1, 10, 100, 1000]
-    drawn = draw_curves(law(*case), slots, 5000, np.random.default_rng(SEED))
-    expected = exact_expected_auxiliary_energy(law(*case), slots)
+    drawn = draw_curves(slot_of(*case), slots, 5000, np.random.default_rng(SEED))
+    expected = exact_expected_auxiliary_energy(slot_of(*case), slots)
     deviations = [Estimate.of(d).deviation(mean) for d, mean in zip(drawn.T, expected, strict=True)]
     assert np.abs(deviations).max() < 4.5
 
@@ -102,7 +102,7 @@ def test_drawn_curves_have_the_environments_mean_and_spread(case: tuple[str, flo
     name, ratio = case
     scenario = make_scenario("paper", renewable_ratio=ratio)
     simulated = simulate(scenario, make_dispatcher(name, scenario), 1000, SEED).auxiliary_j[:, 0]
-    drawn = draw_curves(law(*case), [1000], 1000, np.random.default_rng(SEED))[:, 0]
+    drawn = draw_curves(slot_of(*case), [1000], 1000, np.random.default_rng(SEED))[:, 0]
     for power in (1, 2):
         ours, theirs = Estimate.of(drawn**power), Estimate.of(simulated**power)
         assert abs(ours.mean - theirs.mean) < 4 * math.hypot(ours.standard_error, theirs.standard_error)
@@ -110,7 +110,7 @@ def test_drawn_curves_have_the_environments_mean_and_spread(case: tuple[str, flo
 
 def test_drawn_curves_never_fall_and_follow_the_generator_alone() -> None:
     slots = checkpoints(1000)
-    one, same, other = (draw_curves(law(*ERROR), slots, 20, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, same, other = (draw_curves(slot_of(*ERROR), slots, 20, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert one.shape == (20, len(slots))
     assert (np.diff(one, axis=1) >= 0).all() and (one >= 0).all()
     np.testing.assert_array_equal(one, same)
@@ -118,7 +118,7 @@ def test_drawn_curves_never_fall_and_follow_the_generator_alone() -> None:
 
 
 def test_a_constant_harvest_and_no_tasks_draw_nothing() -> None:
-    idle = SlotLaw(0.0, np.array([1.0]), np.array([1.0]), 5.0, 0.0)
+    idle = SlotDistribution(0.0, np.array([1.0]), np.array([1.0]), 5.0, 0.0)
     assert (draw_curves(idle, [1, 10], 3, np.random.default_rng(0)) == 0).all()
 
 
@@ -153,7 +153,7 @@ def test_the_slopes_interval_covers_it_in_95_percent_of_experiments() -> None:
 def test_slopes_of_the_exact_expectation(regime: str, slope: float) -> None:
     """Over [1e3, 1e5] exactly 0.990, 0.504 and 0.000: within 0.03 of the paper's."""
     slots = checkpoints(100_000)
-    exact = np.tile(exact_expected_auxiliary_energy(law(*CASES[regime]), slots), (2, 1))
+    exact = np.tile(exact_expected_auxiliary_energy(slot_of(*CASES[regime]), slots), (2, 1))
     assert log_slope(slots, exact, 1e3, 1e5).mean == pytest.approx(slope, abs=0.03)
 
 
@@ -162,7 +162,7 @@ def test_slopes_of_the_exact_expectation(regime: str, slope: float) -> None:
 def test_measured_slopes(regime: str, slope: float) -> None:
     """2000 episodes to 1e5 slots: standard errors 0.0015, 0.0055 and 0.0001, so that 0.03 is 4.7 of them or more."""
     slots = checkpoints(100_000)
-    drawn = draw_curves(law(*CASES[regime]), slots, 2000, np.random.default_rng(SEED))
+    drawn = draw_curves(slot_of(*CASES[regime]), slots, 2000, np.random.default_rng(SEED))
     assert log_slope(slots, drawn, 1e3, 1e5).mean == pytest.approx(slope, abs=0.03)
 
 
@@ -172,8 +172,8 @@ def test_measured_slopes(regime: str, slope: float) -> None:
 @pytest.mark.parametrize("case", [*CASES.values(), ERROR], ids=str)
 def test_the_fitted_curve_lies_within_a_sixth_of_sigma_of_the_exact_one(case: tuple[str, float]) -> None:
     slots = checkpoints(10_000)
-    exact = exact_expected_auxiliary_energy(law(*case), slots)
-    off = (mean_curve(law(*case).drift, law(*case).volatility, slots) - exact) / law(*case).volatility
+    exact = exact_expected_auxiliary_energy(slot_of(*case), slots)
+    off = (mean_curve(slot_of(*case).drift, slot_of(*case).volatility, slots) - exact) / slot_of(*case).volatility
     assert np.abs(off).max() < 1 / 6
 
 
@@ -195,7 +195,7 @@ def test_names_follow_the_transition_within_the_range_observed(a: float, name: s
 
 
 def test_the_cases_deserve_their_names() -> None:
-    deserved = [name_regime(law(*case).drift, law(*case).volatility, slots) for case, slots in CASES_AND_SLOTS]
+    deserved = [name_regime(slot_of(*case).drift, slot_of(*case).volatility, slots) for case, slots in CASES_AND_SLOTS]
     assert deserved == [*CASES, "sqrt-then-linear"]
 
 
@@ -218,7 +218,7 @@ def test_the_fit_names_the_regime_in_95_of_100_repetitions(regime: str) -> None:
 def transition_factors(repetitions: int) -> FloatArray:
     """log of the transition found over T* = 23 051."""
     found = [fit.transition_slots for fit in fits(ERROR, 100_000, repetitions)]
-    return np.log(found) - np.log(transition_horizon(law(*ERROR).drift, law(*ERROR).volatility))
+    return np.log(found) - np.log(transition_horizon(slot_of(*ERROR).drift, slot_of(*ERROR).volatility))
 
 
 def test_the_transition_lies_within_a_factor_of_two_on_average() -> None:
@@ -263,9 +263,9 @@ def test_standard_errors_are_those_of_a_bootstrap(case: tuple[str, float], horiz
 def test_the_bias_is_below_the_standard_error(case: tuple[str, float], horizon: int) -> None:
     slots, fit = checkpoints(horizon), fits(case, horizon, 1)[0]
     weights = fit_weights(slots, curves(case, horizon))
-    drift, volatility = fit_mean(slots, exact_expected_auxiliary_energy(law(*case), slots), weights)
-    assert abs(drift - law(*case).drift) < fit.drift_error_j
-    assert abs(volatility - law(*case).volatility) < fit.volatility_error_j
+    drift, volatility = fit_mean(slots, exact_expected_auxiliary_energy(slot_of(*case), slots), weights)
+    assert abs(drift - slot_of(*case).drift) < fit.drift_error_j
+    assert abs(volatility - slot_of(*case).volatility) < fit.volatility_error_j
 
 
 @pytest.mark.parametrize("drift", [-200.0, -20.0, -1.0, 0.0, 1.0, 20.0, 5e4])
@@ -335,4 +335,4 @@ def test_an_empty_window_too_short_a_horizon_and_no_trial_are_refused() -> None:
     with pytest.raises(InputError, match=r"horizon is 99"):
         checkpoints(99)
     with pytest.raises(InputError, match=r"trials is 0"):
-        draw_curves(law(*ERROR), [1], 0, np.random.default_rng(0))
+        draw_curves(slot_of(*ERROR), [1], 0, np.random.default_rng(0))

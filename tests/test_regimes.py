@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agents import make_dispatcher, slot_law
+from agents import make_dispatcher, slot_distribution
 from energy_route_env import make_scenario
 from energy_route_env.checks import InputError
-from energy_route_env.theory import SlotLaw
+from energy_route_env.theory import SlotDistribution
 from eval.regime_fit import checkpoints
 from eval.regimes import RegimesArgs, fit_table, law_columns, main
 
 
-def exact_slots(ratio: float, dispatcher: str) -> SlotLaw:
-    return slot_law(make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio)))
+def exact_slots(ratio: float, dispatcher: str) -> SlotDistribution:
+    return slot_distribution(make_dispatcher(dispatcher, make_scenario("paper", renewable_ratio=ratio)))
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_every_dispatcher_ratio_and_repetition_has_draws_of_its_own(small: tuple
     assert at_end.nunique() == len(at_end) == 8
 
 
-def test_the_law_stands_beside_the_fit_where_there_is_one(small: tuple[Path, str]) -> None:
+def test_theory_stands_beside_the_fit_where_it_applies(small: tuple[Path, str]) -> None:
     regimes = pd.read_csv(small[0] / "regimes.csv")
-    of_law = regimes[regimes["dispatcher"] == "myopic"]
+    of_theory = regimes[regimes["dispatcher"] == "myopic"]
     assert regimes["law_drift_j"].isna().tolist() == (regimes["dispatcher"] == "variance-aware").tolist()
-    assert of_law["law_regime"].tolist() == ["linear", "linear", "sqrt", "sqrt"]
-    assert of_law["law_drift_j"].to_numpy() == pytest.approx([59.407, 59.407, 0, 0], abs=1e-3)
-    assert of_law["law_volatility_j"].to_numpy() == pytest.approx([684.76, 684.76, 696.89, 696.89], abs=1e-2)
-    assert of_law["law_transition_slots"].iloc[0] == pytest.approx(84.58, abs=1e-2)
+    assert of_theory["law_regime"].tolist() == ["linear", "linear", "sqrt", "sqrt"]
+    assert of_theory["law_drift_j"].to_numpy() == pytest.approx([59.407, 59.407, 0, 0], abs=1e-3)
+    assert of_theory["law_volatility_j"].to_numpy() == pytest.approx([684.76, 684.76, 696.89, 696.89], abs=1e-2)
+    assert of_theory["law_transition_slots"].iloc[0] == pytest.approx(84.58, abs=1e-2)
 
 
 def test_the_command_prints_two_tables_no_wider_than_80_columns(small: tuple[Path, str]) -> None:
