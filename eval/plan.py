@@ -19,7 +19,7 @@ from energy_route_env.theory.planning import PlanAnswer, PlanQuestion, Value
 from energy_route_env.units import energy_unit
 from eval.rollout import simulate
 from eval.statistics import Estimate
-from eval.terminal import plain_table
+from eval.terminal import filled_table
 
 Unknown = Literal["harvest", "horizon", "error-rate", "budget"]
 SOLVERS: dict[str, tuple[Callable[[PlanQuestion], Value], str]] = {
@@ -138,18 +138,9 @@ def joules(value: float) -> str:
     return f"{value / scale:,.2f} {unit}"
 
 
-def _table(title: str, *heads: str) -> Table:
-    table = plain_table(title)
-    for column, head in enumerate(heads):
-        table.add_column(head, justify="right" if column == 1 else "left", no_wrap=column > 0)
-    return table
-
-
-def _energies(title: str, rows: Mapping[str, Value | None], missing: str = "not asked") -> Table:
-    table = _table(title, "", "energy", "method")
-    for name, found in rows.items():
-        table.add_row(name, *((joules(found.value), found.method) if found else (missing, "")))
-    return table
+def _energies(title: str, energies: Mapping[str, Value | None], missing: str = "not asked") -> Table:
+    rows = [(name, *((joules(it.value), it.method) if it else (missing, ""))) for name, it in energies.items()]
+    return filled_table(("", "energy", "method"), rows, title, left=("", "method"))
 
 
 def system_table(found: PlanAnswer) -> Table:
@@ -194,8 +185,10 @@ def needs_table(found: PlanAnswer) -> Table:
 
 def winners_table(found: PlanAnswer) -> Table:
     """Tabulate which model wins for which difficulty."""
-    table = _table("Which model wins (exact)", "difficulty", "parameters", "least")
-    for name, ranges in (("energy", found.cheapest), ("latency", found.fastest)):
-        for part in ranges:
-            table.add_row(f"{part.low:.4f} to {part.high:.4f}", f"{part.n_params:.3g}", name)
-    return table
+    rows = [
+        (f"{part.low:.4f} to {part.high:.4f}", f"{part.n_params:.3g}", name)
+        for name, ranges in (("energy", found.cheapest), ("latency", found.fastest))
+        for part in ranges
+    ]
+    heads = ("difficulty", "parameters", "least")
+    return filled_table(heads, rows, "Which model wins (exact)", left=("difficulty", "least"))

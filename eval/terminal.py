@@ -13,9 +13,14 @@ from rich.table import Table
 from eval.columns import filled, settings
 
 
-def plain_table(title: str | None = None) -> Table:
-    """Return a table with a bold title and a line under its head, as narrow as its columns allow."""
-    return Table(
+def filled_table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    title: str | None = None,
+    left: Collection[str] = ("dispatcher",),
+) -> Table:
+    """Fill a table; columns whose heads are in `left` hold words, the others numbers that never wrap."""
+    table = Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -24,16 +29,6 @@ def plain_table(title: str | None = None) -> Table:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-
-
-def filled_table(
-    heads: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    title: str | None = None,
-    left: Collection[str] = ("dispatcher",),
-) -> Table:
-    """Fill a table; columns whose heads are in `left` hold words, the others numbers that never wrap."""
-    table = plain_table(title)
     for head in heads:
         words = head in left
         table.add_column(head, justify="left" if words else "right", no_wrap=not words)
