@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
 
 import numpy as np
 
@@ -15,31 +14,28 @@ from energy_route_env.units import FloatArray
 
 
 class BatteryBlind(Dispatcher):
-    """A dispatcher that ignores battery and clock, never defers, and draws its choice from `probabilities`."""
+    """A dispatcher that ignores battery and clock and never defers."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Keep the scenario."""
         self.scenario = scenario
         self.n_models = len(scenario.models)
 
     @abstractmethod
     def probabilities(self, tasks: Tasks) -> FloatArray:
-        """Probability of each model for each task, shape (n, n_models)."""
+        """Return the probability of each model for each task, shape (n, n_models)."""
 
 
 class Deterministic(BatteryBlind):
-    """A battery-blind dispatcher without chance."""
+    """A battery-blind dispatcher that draws nothing."""
 
     @abstractmethod
     def choose(self, tasks: Tasks) -> Actions:
-        """The model of each task, shape (n,)."""
+        """Return the model of each task, shape (n,)."""
 
     def act(self, decision: Decision) -> Actions:
-        """The chosen models."""
         return self.choose(_tasks_at_hand(decision))
 
     def probabilities(self, tasks: Tasks) -> FloatArray:
-        """1 for the chosen model, 0 for the others."""
         return np.eye(self.n_models)[self.choose(tasks)]
 
 
@@ -50,10 +46,9 @@ def _tasks_at_hand(decision: Decision) -> Tasks:
 class Oracle(Deterministic):
     """The model of lowest energy (the paper's zero-error routing)."""
 
-    privileged: ClassVar[bool] = True
+    privileged = True
 
     def choose(self, tasks: Tasks) -> Actions:
-        """The model of lowest energy."""
         if tasks.energy_j is None:
             raise ValueError("energy_j is None, but it must be given: the oracle is privileged.")
         return tasks.energy_j.argmin(axis=-1)
@@ -66,7 +61,6 @@ class Myopic(Deterministic):
     """
 
     def choose(self, tasks: Tasks) -> Actions:
-        """The model of lowest expected energy."""
         return tasks.expected_energy_j.argmin(axis=-1)
 
 
@@ -74,7 +68,6 @@ class ScalingLaw(Deterministic):
     """The plug-in rule: cheapest by the closed-form energy at the observed difficulty, as if it were exact."""
 
     def choose(self, tasks: Tasks) -> Actions:
-        """The model of lowest energy at the observed difficulty."""
         return self.scenario.energy_j(tasks.observed_difficulty).argmin(axis=-1)
 
 
@@ -86,14 +79,12 @@ class FixedModel(Deterministic):
     """
 
     def __init__(self, scenario: Scenario, model: int) -> None:
-        """Keep the model's index."""
         super().__init__(scenario)
         require_whole("model", model, 0)
         require(model < self.n_models, "model", model, f"at most {self.n_models - 1}, the pool's last")
         self.model = model
 
     def choose(self, tasks: Tasks) -> Actions:
-        """The fixed model."""
         return np.full(len(tasks.observed_difficulty), self.model)
 
 
@@ -101,16 +92,14 @@ class Stochastic(BatteryBlind):
     """A battery-blind dispatcher that draws from a generator of its own."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Seed the generator with 0 until `reset`."""
         super().__init__(scenario)
         self.reset(0)
 
     def reset(self, seed: int) -> None:
-        """Seed the generator, apart from the traces' seeds."""
+        """Seed the generator; its numbers are independent of the traces'."""
         self._rng = np.random.default_rng([seed, 0x5EED])
 
     def act(self, decision: Decision) -> Actions:
-        """Draw from `probabilities`."""
         cumulated = self.probabilities(_tasks_at_hand(decision)).cumsum(axis=1)
         draw = self._rng.random(decision.n)[:, None] * cumulated[:, -1:]
         return (draw >= cumulated).sum(axis=1)
@@ -120,40 +109,32 @@ class RandomModel(Stochastic):
     """Any model, each equally likely."""
 
     def probabilities(self, tasks: Tasks) -> FloatArray:
-        """1 / n_models."""
         return np.full((len(tasks.observed_difficulty), self.n_models), 1 / self.n_models)
 
 
 class ErrorProne(Stochastic):
-    """With probability `rate` another model than its base's choice (the paper's nonzero-error policies).
+    """Takes a wrong model at random with probability `rate` (the paper's nonzero-error policies).
 
     Args:
-        base: the dispatcher that errs.
-        rate: probability of an error, in [0, 1]; with several other models each is equally likely.
+        base: the dispatcher whose choice is right.
+        rate: probability of an error, in [0, 1]; all other models are equally likely.
 
     Raises:
         ValueError: if the rate lies outside [0, 1], or the pool has no other model.
     """
 
     def __init__(self, base: Deterministic, rate: float) -> None:
-        """Keep base and rate."""
         super().__init__(base.scenario)
         require_real("rate", rate, 0.0, 1.0)
         require(self.n_models > 1 or rate == 0, "models", base.scenario.models.n_params, "two or more, to err between")
-        self.base, self.rate = base, rate
-
-    @property
-    def privileged(self) -> bool:  # type: ignore[override]  # it sees what its base sees
-        """Whether the base is shown the true difficulty."""
-        return self.base.privileged
+        self.base, self.rate, self.privileged = base, rate, base.privileged
 
     def probabilities(self, tasks: Tasks) -> FloatArray:
-        """1 - rate for the base's choice, the rest shared equally."""
         return with_errors(self.base.probabilities(tasks), self.rate)
 
 
 def slot_distribution(dispatcher: BatteryBlind) -> SlotDistribution:
-    """The distribution of one slot's demand minus harvest under a battery-blind dispatcher.
+    """Return the distribution of one slot's demand minus harvest under a battery-blind dispatcher.
 
     Raises:
         InputError: if the scenario's harvest is not independent from slot to slot, or its tasks can wait.
@@ -166,7 +147,7 @@ slot_law = slot_distribution
 
 
 def slot_for_theory(scenario: Scenario, dispatcher: Dispatcher) -> SlotDistribution | None:
-    """The slot distribution if theory predicts this dispatcher's E[D_T] in this scenario; None if it does not."""
+    """Return the slot distribution, or None where theory does not predict this dispatcher's E[D_T]."""
     if not isinstance(dispatcher, BatteryBlind) or why_no_theory(scenario) is not None:
         return None
     return slot_distribution(dispatcher)

@@ -1,8 +1,7 @@
 """Learned dispatchers: a policy network from a safetensors file with its card, or any Stable-Baselines3 model.
 
-A policy is two files. `NAME.safetensors` holds the weights of a multilayer perceptron from the observation to a score
-per action. `NAME.json`, its card, says what it was trained for, how, and what it achieved. Reading them executes
-nothing.
+A policy is two files. `NAME.safetensors` holds the weights of a multilayer perceptron that gives every action a score.
+`NAME.json`, its card, says what it was trained for, how, and what it achieved. Loading them executes nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,16 +30,12 @@ from energy_route_env.checks import InputError
 from energy_route_env.files import write_atomically
 
 TRANSFERS = ("renewable_ratio", "horizon_slots")
-"""Scenario fields that may differ from those of the training: a policy is meant to work at other values too."""
-ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
+"""Scenario fields for which a policy is meant to work at other values than the training's."""
+Activation = Callable[[torch.Tensor], torch.Tensor]
+ACTIVATIONS: dict[str, Activation] = {"tanh": torch.tanh, "relu": torch.relu}
 Layers = Mapping[str, torch.Tensor]
-
-
-class SB3Model(Protocol):
-    """What Stable-Baselines3's algorithms have in common."""
-
-    def predict(self, observation: NDArray[np.float32], *, deterministic: bool) -> tuple[Any, Any]:
-        """Actions, and a recurrent state that is not used here."""
+Network = list[tuple[torch.Tensor, torch.Tensor]]
+"""Weight and bias of each layer."""
 
 
 class Learned(Dispatcher):
@@ -51,21 +46,19 @@ class Learned(Dispatcher):
     """
 
     def __init__(self, predict: Callable[[NDArray[np.float32]], NDArray[np.int64]]) -> None:
-        """Keep the policy."""
         self._predict = predict
 
     def act(self, decision: Decision) -> Actions:
-        """The policy's actions. It draws nothing."""
         return self._predict(np.ascontiguousarray(decision.observation))
 
     @classmethod
-    def from_sb3(cls, model: SB3Model) -> Learned:
-        """Any Stable-Baselines3 model in memory."""
+    def from_sb3(cls, model: Any) -> Learned:
+        """Wrap any Stable-Baselines3 model in memory."""
         return cls(lambda observation: np.asarray(model.predict(observation, deterministic=True)[0]))
 
     @classmethod
     def shipped(cls, scenario: Scenario) -> Learned:
-        """The policy that comes with the project for the scenario of this name.
+        """Load the policy that comes with the project for the scenario of this name.
 
         Raises:
             InputError: if there is none, or it does not fit.
@@ -80,9 +73,9 @@ class Learned(Dispatcher):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], scenario: Scenario) -> Learned:
-        """A policy from its two files, checked against each other and against the scenario.
+        """Load a policy from its two files, and check them against each other and against the scenario.
 
-        The fields in `TRANSFERS` may differ from those of its training. A warning names every other field that does.
+        The fields in `TRANSFERS` may differ from the training's. A warning names every other field that does.
 
         Raises:
             InputError: if a file is missing, truncated, of another format (a pickle, say) or of another shape, or the
@@ -97,7 +90,7 @@ class Learned(Dispatcher):
 
 
 def observation_meaning(scenario: Scenario) -> dict[str, Any]:
-    """What an observation's numbers and an action's index mean. A policy is refused where they mean something else."""
+    """Return what fixes the meaning of observations and actions. A policy is refused where it differs."""
     return {
         "features": list(FEATURES),
         "models": list(scenario.models.n_params),
@@ -108,13 +101,13 @@ def observation_meaning(scenario: Scenario) -> dict[str, Any]:
 
 
 def trained_for(scenario: Scenario) -> dict[str, Any]:
-    """The scenario's other fields, as a card holds them: numbers and words, "inf" for an unlimited battery."""
+    """Return the scenario's other fields for a card: numbers and strings, "inf" for an unlimited battery."""
     known = {"name", "summary", *observation_meaning(scenario)}
     return {field.name: _plain(getattr(scenario, field.name)) for field in fields(scenario) if field.name not in known}
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it, a string where JSON has nothing like it."""
+    """Return what JSON can hold: the value itself, or a string."""
     return value if value is None or (isinstance(value, (int, float)) and math.isfinite(value)) else str(value)
 
 
@@ -124,43 +117,38 @@ def save_policy(path: Path, layers: Layers, card: dict[str, Any]) -> None:
     Args:
         path: of the weights, ending in .safetensors.
         layers: `0.weight` (out, in), `0.bias` (out,), `1.weight`, ... from the observation on.
-        card: with at least `observation` (see `observation_meaning`), `trained_for` (see there) and `network`
-            ("activation" and "sizes").
+        card: at least `observation` (from `observation_meaning`), `trained_for` (from the function of that name) and
+            `network` ("activation" and "sizes").
     """
     data = save(dict(layers))
     write_atomically(path, data)
-    write_atomically(path.with_suffix(".json"), _card_text(card, data))
+    card = card | {"weights_sha256": hashlib.sha256(data).hexdigest()}
+    write_atomically(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
 
 
-def _card_text(card: dict[str, Any], weights: bytes) -> bytes:
-    return (json.dumps(card | {"weights_sha256": hashlib.sha256(weights).hexdigest()}, indent=2) + "\n").encode()
+def _refused(path: Path, why: str) -> InputError:
+    return InputError(f"policy is {str(path)!r}, but {why}.")
 
 
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _read(path: Path) -> tuple[Layers, dict[str, Any]]:
     card_path = path.with_suffix(".json")
     for file in (path, card_path):
         if not file.is_file():
-            raise InputError(
-                f"policy is {str(path)!r}, but {file.name} is missing there: weights and card go together."
-            )
+            raise _refused(path, f"{file.name} is missing there: weights and card go together")
     data = path.read_bytes()
     try:
         weights = load(data)
     except SafetensorError as error:
-        raise InputError(
-            f"policy is {str(path)!r}, but it must be a whole safetensors file; this one is truncated or of another "
-            f"format, such as a pickle ({error})."
-        ) from error
+        format_ = "truncated or of another format, such as a pickle"
+        raise _refused(path, f"it must be a whole safetensors file; this one is {format_} ({error})") from error
     try:
         card = json.loads(card_path.read_text())
         whole = card["weights_sha256"] == hashlib.sha256(data).hexdigest()
         known = card["network"]["activation"] in ACTIVATIONS and card["observation"] and card["network"]["sizes"]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"policy is {str(path)!r}, but its card {card_path.name} is not one of a policy ({error!r})."
-        ) from error
+        raise _refused(path, f"its card {card_path.name} is not one of a policy ({error!r})") from error
     if not (whole and known):
-        raise InputError(f"policy is {str(path)!r}, but its card {card_path.name} describes other weights than these.")
+        raise _refused(path, f"its card {card_path.name} describes other weights than these")
     return weights, card
 
 
@@ -168,10 +156,8 @@ def _check_observation(path: Path, card: dict[str, Any], scenario: Scenario) -> 
     for name, here in observation_meaning(scenario).items():
         there = card["observation"].get(name)
         if there != here:
-            raise InputError(
-                f"policy is {str(path)!r}, but it must be of this scenario's observation: it was trained where {name} "
-                f"is {there!r}, here it is {here!r}."
-            )
+            difference = f"it was trained where {name} is {there!r}, here it is {here!r}"
+            raise _refused(path, f"it must be of this scenario's observation: {difference}")
 
 
 def _warn_of_differences(path: Path, card: dict[str, Any], scenario: Scenario) -> None:
@@ -190,46 +176,34 @@ def _warn_of_differences(path: Path, card: dict[str, Any], scenario: Scenario) -
 
 
 def _same(trained: Any, here: Any) -> bool:
-    """Whether two values of a card agree, numbers to within the last digits that a platform may change."""
+    """Compare two values of a card; the last digits of numbers may differ from platform to platform."""
     if isinstance(trained, (int, float)) and isinstance(here, (int, float)):
         return math.isclose(trained, here, rel_tol=1e-9)
     return bool(trained == here)
 
 
-def _check_layers(
-    path: Path, weights: Layers, card: dict[str, Any], scenario: Scenario
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Weight and bias of each layer, of the shapes that card and scenario ask for, and finite."""
+def _check_layers(path: Path, weights: Layers, card: dict[str, Any], scenario: Scenario) -> Network:
+    """Return the layers, if they are finite and of the shapes that card and scenario ask for."""
     sizes = [len(FEATURES), *card["network"]["sizes"][1:-1], scenario.n_actions]
-    wanted: dict[str, tuple[int, ...]] = {f"{i}.weight": (sizes[i + 1], sizes[i]) for i in range(len(sizes) - 1)}
-    wanted |= {f"{i}.bias": (sizes[i + 1],) for i in range(len(sizes) - 1)}
+    wanted: dict[str, tuple[int, ...]] = {}
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+        wanted |= {f"{i}.weight": (n_out, n_in), f"{i}.bias": (n_out,)}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if found != wanted:
         raise InputError(f"policy is {str(path)!r} with shapes {found}, but they must be {wanted}.")
     if not all(tensor.dtype is torch.float32 and bool(tensor.isfinite().all()) for tensor in weights.values()):
-        raise InputError(f"policy is {str(path)!r}, but all of its weights must be finite float32 values.")
+        raise _refused(path, "all of its weights must be finite float32 values")
     return [(weights[f"{i}.weight"], weights[f"{i}.bias"]) for i in range(len(sizes) - 1)]
 
 
-def _best_action(
-    layers: list[tuple[torch.Tensor, torch.Tensor]],
-    activation: Callable[[torch.Tensor], torch.Tensor],
-    observation: NDArray[np.float32],
-) -> NDArray[np.int64]:
-    with torch.inference_mode(), _one_thread():
-        values = torch.from_numpy(observation)
-        for weight, bias in layers[:-1]:
-            values = activation(torch.nn.functional.linear(values, weight, bias))
-        scores = torch.nn.functional.linear(values, *layers[-1])
-        return scores.argmax(dim=1).numpy()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """A network this small takes up to ten times as long on several threads, the more so on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _best_action(layers: Network, activation: Activation, observation: NDArray[np.float32]) -> NDArray[np.int64]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # on several threads a network this small takes up to ten times as long
     try:
-        yield
+        with torch.inference_mode():
+            values = torch.from_numpy(observation)
+            for weight, bias in layers[:-1]:
+                values = activation(torch.nn.functional.linear(values, weight, bias))
+            return torch.nn.functional.linear(values, *layers[-1]).argmax(dim=1).numpy()
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)

@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from agents.learned import Learned
 
 
-def _shipped(scenario: Scenario) -> Dispatcher:
-    return _learned().shipped(scenario)
-
-
 def _learned() -> type[Learned]:
-    """The class, imported only where it is needed: it takes torch (the extra `learned`)."""
+    """Import the class only where it is needed: it takes torch (the extra `learned`)."""
     try:
         from agents.learned import Learned
     except ImportError as error:
@@ -37,7 +33,7 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
     "variance-aware": VarianceAware,
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,
-    "learned": _shipped,
+    "learned": lambda scenario: _learned().shipped(scenario),
 }
 _WITH_NUMBER: dict[str, tuple[type[int] | type[float], Callable[[Scenario, Any], Dispatcher]]] = {
     "error": (float, lambda scenario, rate: ErrorProne(Oracle(scenario), rate)),
@@ -49,16 +45,16 @@ NAMES = (*_PLAIN, "error-RATE", "fixed-MODEL")
 
 
 def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
-    """The dispatcher of this name in a scenario.
+    """Make the dispatcher of this name for a scenario.
 
     Args:
-        name: one of `NAMES`. `error-RATE` errs from the oracle's choice; `surplus-deferral` may carry its threshold,
-            as in surplus-deferral-0.6; `learned` is the policy that comes with the project, and the path of a
-            .safetensors file is a policy of your own.
-        scenario: the scenario in which it decides.
+        name: one of `NAMES`, or the path of your own policy's .safetensors file. `error-RATE` errs from the oracle's
+            choice. `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6. `learned` is the policy
+            that comes with the project.
+        scenario: where it decides.
 
     Raises:
-        ValueError: if the name is unknown (with the nearest valid one), its number is not valid, or a policy does
+        InputError: if the name is unknown (it names the nearest valid one), its number is not valid, or a policy does
             not fit.
         MissingExtra: if it is learned and the extra `learned` is not installed.
 
@@ -73,16 +69,9 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
     if stem in _WITH_NUMBER:
         kind, make = _WITH_NUMBER[stem]
         try:
-            return make(scenario, _number(kind, number))
-        except InputError as error:
+            return make(scenario, kind(number))
+        except ValueError as error:
             raise InputError(f"dispatcher is {name!r}, but its number is not valid: {error}") from error
     if name not in _PLAIN:
         require_known("dispatcher", [name], [known for known in NAMES if known != name])
     return _PLAIN[name](scenario)
-
-
-def _number(kind: type[int] | type[float], text: str) -> int | float:
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise InputError(str(error)) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
@@ -11,33 +10,28 @@ from energy_route_env.theory import value_function
 
 
 class VarianceAware(Dispatcher):
-    """Lowest expected *value* of the energy, with the Brownian value function (model, Section 4).
+    """Takes the model of lowest expected value of the energy left (model, Section 4).
 
-    A dispatch that needs e leaves the battery at b - e; what that costs in the end is E[V(b - e, slots left)], over the
-    law of the difficulty's noise. V is convex, so of two models with the same mean the less variable one is taken.
-    Demand of the other tasks due in this slot is set aside at its mean. Drift and volatility are those of the myopic
-    dispatcher in the scenario. It never defers.
+    A task that needs e leaves the battery at b - e. Its eventual cost is E[V(b - e, slots left)] over the difficulty's
+    noise, with V the Brownian value function. V is convex, so of two models with the same mean the less variable one is
+    taken. The mean energy of the other tasks due in this slot is set aside. Drift and volatility are those of the
+    scenario's myopic dispatcher. It never defers.
     """
 
     def __init__(self, scenario: Scenario) -> None:
-        """Compute the scenario's drift and volatility."""
         self.scenario = scenario
         self._drift, self._volatility = scenario.drift_j, scenario.volatility_j
 
     def act(self, decision: Decision) -> Actions:
-        """The models of lowest expected value."""
+        scenario = self.scenario
         observed, at = np.unique(decision.observed_difficulty, return_inverse=True)
-        possible, weights = self.scenario.models.possible_energy_j(observed, self.scenario.difficulty_noise)
-        energy_j = self.scenario.queries_per_task * possible[at]
-        others = np.maximum(decision.due - 1, 0) * self.scenario.myopic_moments[0]
+        possible, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
+        energy_j = scenario.queries_per_task * possible[at]
+        others = np.maximum(decision.due - 1, 0) * scenario.myopic_moments[0]
         at_hand = decision.usable_j - others
         left = np.maximum(decision.slots_left - 1, 0)[:, None, None]
         cost = value_function(at_hand[:, None, None] - energy_j, left, self._drift, self._volatility)
-        return _lowest(cost @ weights, energy_j @ weights)
-
-
-def _lowest(value: NDArray[np.float64], energy_j: NDArray[np.float64]) -> Actions:
-    """Where the lowest value stands; among equal ones, to rounding, that of lowest mean energy."""
-    least = value.min(axis=-1, keepdims=True)
-    tied = value <= least + 1e-9 * energy_j.min(axis=-1, keepdims=True)
-    return np.where(tied, energy_j, np.inf).argmin(axis=-1)
+        value, mean_j = cost @ weights, energy_j @ weights
+        least = value.min(axis=-1, keepdims=True)
+        tied = value <= least + 1e-9 * mean_j.min(axis=-1, keepdims=True)  # equal up to rounding
+        return np.where(tied, mean_j, np.inf).argmin(axis=-1)
