@@ -9,7 +9,7 @@ COMMANDS: Commands = {"ppo": (ppo.PPOArgs, ppo.main), "speed": (speed.SpeedArgs,
 
 
 def main() -> None:
-    """Parse the command line and run the command."""
+    """Run the command of `sys.argv`."""
     run("python -m train", COMMANDS, "the last checkpoint is kept; continue with --resume")
 
 

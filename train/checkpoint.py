@@ -19,10 +19,10 @@ Curve = list[dict[str, float]]
 
 
 def save_checkpoint(path: Path, model: PPO, curve: Curve) -> None:
-    """Save everything that the rest of the training depends on. A resumed run ends as if it had never stopped."""
+    """Save everything that the rest of the training depends on: a resumed run ends as if it had never stopped."""
+    assert model.env is not None
     algorithm, whole = io.BytesIO(), io.BytesIO()
     model.save(algorithm)
-    assert model.env is not None
     state = {
         "algorithm": algorithm.getvalue(),
         "envs": pickle.dumps(model.env.unwrapped),
@@ -34,7 +34,7 @@ def save_checkpoint(path: Path, model: PPO, curve: Curve) -> None:
 
 
 def load_checkpoint(path: Path, shaping: Shaping) -> tuple[PPO, Curve]:
-    """Load the model and the curve that `save_checkpoint` saved. It unpickles, so load only your own files."""
+    """Load what `save_checkpoint` saved. It unpickles, so load only your own files."""
     torch.set_num_threads(1)
     state = torch.load(path, weights_only=False)
     envs = shape(pickle.loads(state["envs"]), shaping)

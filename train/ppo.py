@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
@@ -34,7 +33,7 @@ from train.settings import PPOSettings, Shaping, settings_for
 from train.shaping import BrownianShaping, shape
 
 CURVE_SEED = 1_000_003
-"""Seed of the traces on which a policy is evaluated while it trains. The final evaluation uses others."""
+"""Seed of the traces of the learning curve. The final evaluation uses others."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +53,13 @@ class PPOArgs:
     seed: int = 0
     """Seed of the first training."""
     seeds: int = 1
-    """How many independent trainings, each with the next seed. Their spread is reported."""
+    """How many independent trainings, one for each seed from the first on. Their spread is reported."""
     changes: tyro.conf.OmitArgPrefixes[PPOSettings] = field(default_factory=PPOSettings)
     """By default as in the table of train/settings.py."""
     curve_points: int = 20
     """Evaluations while training."""
     curve_episodes: int = 500
-    """Episodes of each of them."""
+    """Episodes of each evaluation."""
     final_episodes: int = 10_000
     """Episodes of the final evaluation."""
     final_seed: int = 0
@@ -75,14 +74,10 @@ class PPOArgs:
     """Continue the run of this name from its last checkpoint."""
 
     def check(self) -> None:
-        """Check what nothing else checks.
-
-        Raises:
-            InputError: naming the argument, its value and what is allowed.
-        """
-        for name, low in (("seeds", 1), ("seed", 0), ("curve_points", 1), ("curve_episodes", 2)):
-            require_whole(name, getattr(self, name), low)
-        for name, low in (("final_episodes", 2), ("final_seed", 0), ("checkpoint_steps", 1)):
+        """Refuse what nothing else refuses, with an InputError."""
+        least = {"seeds": 1, "seed": 0, "curve_points": 1, "curve_episodes": 2}
+        least |= {"final_episodes": 2, "final_seed": 0, "checkpoint_steps": 1}
+        for name, low in least.items():
             require_whole(name, getattr(self, name), low)
         require(self.name == Path(self.name).name, "name", self.name, "a plain folder name")
         shapeless = self.shaping == "none" or not self.continuing
@@ -94,7 +89,6 @@ class PPOArgs:
         return self.runs / (self.name or f"ppo-{self.scenario}-{self.shaping}")
 
     def make_scenario(self) -> Scenario:
-        """The scenario to train in."""
         horizon = {} if self.horizon is None else {"horizon_slots": self.horizon}
         return make_scenario(self.scenario, renewable_ratio=self.ratio, continuing=self.continuing, **horizon)
 
@@ -116,7 +110,7 @@ class Training:
 
 
 def main(args: PPOArgs) -> None:
-    """Train every seed, and report each and their spread."""
+    """Train every seed, and report the results and their spread."""
     args.check()
     console, scenario = Console(), args.make_scenario()
     settings = settings_for(args.scenario, args.shaping, args.changes)
@@ -134,9 +128,9 @@ def main(args: PPOArgs) -> None:
 def _prepare(args: PPOArgs, settings: PPOSettings) -> None:
     """Make the run's folder with its record, or check that a resumed run has the same arguments."""
     record = args.folder / "run.json"
-    elsewhere = ("resume", "runs", "name", "seeds", "changes")
-    wanted = {key: value for key, value in asdict(args).items() if key not in elsewhere} | settings
-    wanted = json.loads(json.dumps(wanted))
+    free = ("resume", "runs", "name", "seeds", "changes")  # a resumed run may have others
+    kept = {key: value for key, value in asdict(args).items() if key not in free} | settings
+    wanted = json.loads(json.dumps(kept))
     if args.resume:
         if not record.exists():
             raise InputError(f"{args.folder} holds no run to resume: start one without --resume.")
@@ -150,13 +144,13 @@ def _prepare(args: PPOArgs, settings: PPOSettings) -> None:
 
 
 def make_envs(scenario: Scenario, settings: PPOSettings, shaping: Shaping) -> SB3EnergyRoute | BrownianShaping:
-    """The training environments."""
+    """Make the training environments."""
     unit_j = settings["reward_unit_tasks"] * scenario.myopic_moments[0]
     return shape(SB3EnergyRoute(scenario, settings["num_envs"], reward_unit_j=unit_j), shaping)
 
 
 def make_model(envs: Any, settings: PPOSettings, seed: int) -> PPO:
-    """A new PPO with these settings. It runs on one CPU thread, which makes it reproducible to the bit."""
+    """Make a PPO with these settings. It runs on one CPU thread, which makes it reproducible to the bit."""
     torch.set_num_threads(1)
     start = settings["learning_rate"]
     return PPO(
@@ -177,20 +171,17 @@ def make_model(envs: Any, settings: PPOSettings, seed: int) -> PPO:
 
 def train(training: Training) -> PPO:
     """Train one seed, from its last checkpoint if there is one."""
-    folder, shaping, total = training.folder, training.args.shaping, training.settings["steps"]
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint, curve = folder / "checkpoint.pt", Curve()
+    settings, shaping, curve = training.settings, training.args.shaping, Curve()
+    checkpoint = training.folder / "checkpoint.pt"
     if checkpoint.exists():
         model, curve = load_checkpoint(checkpoint, shaping)
     else:
-        model = make_model(make_envs(training.scenario, training.settings, shaping), training.settings, training.seed)
-    model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+        model = make_model(make_envs(training.scenario, settings, shaping), settings, training.seed)
+    model.set_logger(configure(str(training.folder / "tensorboard"), ["tensorboard"]))
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=training.console) as progress:
-        name = f"{training.args.scenario} seed {training.seed}"
-        bar = progress.add_task(name, total=total, completed=model.num_timesteps)
-        monitor = Monitor(training, curve, progress, bar)
-        model.learn(total - model.num_timesteps, monitor, log_interval=1, reset_num_timesteps=False)
+        monitor = Monitor(training, curve, progress)
+        model.learn(settings["steps"] - model.num_timesteps, monitor, log_interval=1, reset_num_timesteps=False)
         monitor.evaluate()
     return model
 
@@ -198,16 +189,17 @@ def train(training: Training) -> PPO:
 class Monitor(BaseCallback):
     """Evaluates on fixed traces and saves checkpoints, between an update and the next rollout."""
 
-    def __init__(self, training: Training, curve: Curve, progress: Progress, bar: TaskID) -> None:
-        """Continue a learning curve, and show the training in a progress bar."""
+    def __init__(self, training: Training, curve: Curve, progress: Progress) -> None:
         super().__init__()
-        self._training, self._curve, self._progress, self._bar = training, curve, progress, bar
-        self._saved = 0
+        self._training, self._curve, self._progress = training, curve, progress
+        self._name = f"{training.args.scenario} seed {training.seed}"
         self._begin = time.perf_counter() - (curve[-1]["seconds"] if curve else 0.0)
         self._reference_j = self._evaluation_j(make_dispatcher("myopic", training.scenario))
 
     def _on_training_start(self) -> None:
         self._saved = self.num_timesteps
+        total = self._training.settings["steps"]
+        self._bar = self._progress.add_task(self._name, total=total, completed=self.num_timesteps)
 
     def _on_rollout_start(self) -> None:
         args, done = self._training.args, self._curve[-1]["steps"] if self._curve else 0
@@ -225,21 +217,13 @@ class Monitor(BaseCallback):
     def evaluate(self) -> None:
         """Add a point to the learning curve, save it, and show the ratio to myopic."""
         auxiliary_j = self._evaluation_j(Learned.from_sb3(self.model))
-        mean, difference = Estimate.of(auxiliary_j), Estimate.of(auxiliary_j - self._reference_j)
-        ratio = mean.mean / self._reference_j.mean()
-        point = {
-            "steps": self.num_timesteps,
-            "seconds": time.perf_counter() - self._begin,
-            "auxiliary_j": mean.mean,
-            "auxiliary_j_half_width": mean.half_width,
-            "ratio_to_myopic": ratio,
-            "ratio_to_myopic_half_width": difference.half_width / self._reference_j.mean(),
-        }
+        point = {"steps": self.num_timesteps, "seconds": time.perf_counter() - self._begin}
+        point |= _compared(auxiliary_j, {"myopic": self._reference_j})
         self._curve.append(point)
-        self.logger.record("eval/ratio_to_myopic", ratio)
+        self.logger.record("eval/ratio_to_myopic", point["ratio_to_myopic"])
         table = pd.DataFrame(self._curve).to_csv(index=False)
         write_atomically(self._training.folder / "curve.csv", table.encode())
-        label = f"{self._training.args.scenario} seed {self._training.seed}: {ratio:.3f} x myopic"
+        label = f"{self._name}: {point['ratio_to_myopic']:.3f} x myopic"
         self._progress.update(self._bar, completed=self.num_timesteps, description=label)
 
     def _evaluation_j(self, dispatcher: Dispatcher) -> FloatArray:
@@ -247,12 +231,23 @@ class Monitor(BaseCallback):
 
 
 def _auxiliary_j(scenario: Scenario, dispatcher: Dispatcher, episodes: int, seed: int) -> FloatArray:
-    """Auxiliary energy of whole episodes, shape (episodes,)."""
-    return np.asarray(simulate(scenario, dispatcher, episodes, seed).auxiliary_j[:, -1])
+    """Simulate episodes and return the auxiliary energy of each, shape (episodes,)."""
+    return simulate(scenario, dispatcher, episodes, seed).auxiliary_j[:, -1]
+
+
+def _compared(auxiliary_j: FloatArray, references_j: dict[str, FloatArray]) -> dict[str, float]:
+    """Return the mean and its ratio to each other dispatcher's on the same traces, with 95 % half widths."""
+    mean = Estimate.of(auxiliary_j)
+    result = {"auxiliary_j": mean.mean, "auxiliary_j_half_width": mean.half_width}
+    for name, reference_j in references_j.items():
+        scale = reference_j.mean() or 1.0
+        result[f"ratio_to_{name}"] = mean.mean / scale
+        result[f"ratio_to_{name}_half_width"] = Estimate.of(auxiliary_j - reference_j).half_width / scale
+    return result
 
 
 def policy_layers(model: PPO) -> dict[str, torch.Tensor]:
-    """The policy's layers under the names that `agents.learned` reads."""
+    """Return the policy's layers under the names that `agents.learned` reads."""
     network = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
     linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
     tensors = {f"{i}.{kind}": getattr(layer, kind) for i, layer in enumerate(linear) for kind in ("weight", "bias")}
@@ -285,17 +280,11 @@ def finish(training: Training, model: PPO) -> None:
 
 
 def evaluate(scenario: Scenario, dispatcher: Dispatcher, episodes: int, seed: int) -> dict[str, Any]:
-    """Mean auxiliary energy, and the ratio to analytic dispatchers on the same traces, with 95 % half widths."""
-    auxiliary_j = _auxiliary_j(scenario, dispatcher, episodes, seed)
-    mean = Estimate.of(auxiliary_j)
-    result: dict[str, Any] = {"episodes": episodes, "seed": seed, "auxiliary_j": mean.mean}
-    result["auxiliary_j_half_width"] = mean.half_width
-    for name in ("myopic", "surplus-deferral") if scenario.can_wait else ("myopic",):
-        reference = _auxiliary_j(scenario, make_dispatcher(name, scenario), episodes, seed)
-        scale = reference.mean() or 1.0
-        result[f"ratio_to_{name}"] = mean.mean / scale
-        result[f"ratio_to_{name}_half_width"] = Estimate.of(auxiliary_j - reference).half_width / scale
-    return result
+    """Compare a dispatcher with analytic ones on the same traces."""
+    names = ("myopic", "surplus-deferral") if scenario.can_wait else ("myopic",)
+    references = {name: _auxiliary_j(scenario, make_dispatcher(name, scenario), episodes, seed) for name in names}
+    result = _compared(_auxiliary_j(scenario, dispatcher, episodes, seed), references)
+    return {"episodes": episodes, "seed": seed} | result
 
 
 def _report(console: Console, args: PPOArgs, results: pd.DataFrame) -> None:

@@ -1,33 +1,31 @@
-"""`EnergyRoute-v0`'s vector environment as a Stable-Baselines3 `VecEnv`. An adapter: it holds no dynamics."""
+"""`EnergyRoute-v0`'s vector environment as a Stable-Baselines3 `VecEnv`: an adapter, without dynamics of its own."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from energy_route_env import Decision, EnergyRouteVectorEnv, Scenario
 from energy_route_env.checks import require_real
-
-Indices = int | Iterable[int] | None
 
 
 class SB3EnergyRoute(VecEnv):
     """n environments of a scenario for Stable-Baselines3, stepped as arrays.
 
-    At an episode's end the environment restarts in the same step, as this library expects. The info then holds
-    `terminal_observation`, `TimeLimit.truncated`, the episode's `balance` in joules, and `episode`, as in its
-    `Monitor`: return "r" in joules (whatever the rewards' unit), length "l" and seconds since the start "t".
+    An episode that ends restarts in the same step, as this library expects. Its info then holds `terminal_observation`,
+    `TimeLimit.truncated`, the episode's `balance` in joules, and `episode`, as from its `Monitor`: return "r" in joules
+    (whatever the rewards' unit), length "l" and seconds since the start "t".
 
     Args:
         scenario: a scenario's name or value.
         num_envs: how many environments.
-        reward_unit_j: rewards are given in this many joules: 1 for joules, a task's mean energy for learning.
+        reward_unit_j: joules to a unit of reward: 1 for joules, a task's mean energy for learning.
         overrides: any field of the scenario.
 
     Raises:
@@ -37,7 +35,6 @@ class SB3EnergyRoute(VecEnv):
     def __init__(
         self, scenario: str | Scenario = "paper", num_envs: int = 1, reward_unit_j: float = 1.0, **overrides: Any
     ) -> None:
-        """Build the environments."""
         require_real("reward_unit_j", reward_unit_j, 0.0, above=True)
         self.envs = EnergyRouteVectorEnv(num_envs, scenario, AutoresetMode.SAME_STEP, **overrides)
         self.scenario, self.reward_unit_j = self.envs.scenario, reward_unit_j
@@ -45,7 +42,6 @@ class SB3EnergyRoute(VecEnv):
         self._actions = np.zeros(num_envs, np.int64)
         self._length = np.zeros(num_envs, np.int64)
         self._start = time.time()
-        self.started = False
 
     def seed(self, seed: int | None = None) -> list[int | None]:
         """Set the seeds of the next reset, all derived from this one by numpy's `SeedSequence`.
@@ -63,21 +59,18 @@ class SB3EnergyRoute(VecEnv):
 
     def reset(self) -> NDArray[np.float32]:
         """Start an episode in every environment, from the seeds that `seed` has set, if any."""
-        observation, _ = self.envs.reset(seed=self._seeds if any(s is not None for s in self._seeds) else None)
+        observation, _ = self.envs.reset(seed=self._seeds)
         self._reset_seeds()
-        self._length = np.zeros(self.num_envs, np.int64)
-        self.started = True
+        self._length[:] = 0
         return observation
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
-        """Keep the actions for `step_wait`."""
         self._actions = actions
 
-    def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
-        """Take the actions: observations, rewards, ends, and one info for each environment."""
+    def step_wait(self) -> VecEnvStepReturn:
         observation, reward, terminated, truncated, info = self.envs.step(self._actions)
         done = terminated | truncated
-        self._length = self._length + 1
+        self._length += 1
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for i in np.flatnonzero(done).tolist():
             infos[i] = self._last_info(i, info, bool(truncated[i]))
@@ -96,36 +89,32 @@ class SB3EnergyRoute(VecEnv):
         }
 
     def decision(self) -> Decision:
-        """The decisions at hand, as dispatchers see them."""
+        """Return the decisions at hand, as dispatchers see them."""
         return self.envs.decision()
 
     def close(self) -> None:
-        """Close the environments."""
         self.envs.close()
 
-    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """The attribute, once for each index: all environments share it."""
-        value = getattr(self.envs, attr_name)
-        return [value for _ in self._get_indices(indices)]
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return the attribute once for each index: all environments share it."""
+        return [getattr(self.envs, attr_name) for _ in self._get_indices(indices)]
 
-    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Set an attribute in all environments.
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute that all environments share.
 
         Raises:
-            ValueError: if only some are meant: they share it.
+            ValueError: if the indices are not those of all environments.
         """
         if sorted(self._get_indices(indices)) != list(range(self.num_envs)):
             raise ValueError(f"indices is {indices!r}, but it must be None: the environments share {attr_name!r}.")
         setattr(self.envs, attr_name, value)
 
-    def env_method(
-        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
-    ) -> list[Any]:
-        """Call a method of all environments at once. Of an array with a row for each, every index gets its own row."""
-        result = getattr(self.envs, method_name)(*method_args, **method_kwargs)
+    def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
+        """Call a method of all environments at once. If it returns an array of n rows, each index gets its own row."""
+        result = getattr(self.envs, method_name)(*args, **kwargs)
         each = isinstance(result, np.ndarray) and result.shape[:1] == (self.num_envs,)
         return [result[i] if each else result for i in self._get_indices(indices)]
 
-    def env_is_wrapped(self, wrapper_class: Any, indices: Indices = None) -> list[bool]:
-        """False for each: nothing is wrapped. `VecMonitor` is not needed, since the infos hold its statistics."""
+    def env_is_wrapped(self, wrapper_class: Any, indices: VecEnvIndices = None) -> list[bool]:
+        """Return False for each: nothing is wrapped. The infos hold the statistics that `VecMonitor` would add."""
         return [False for _ in self._get_indices(indices)]

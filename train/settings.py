@@ -11,10 +11,10 @@ Shaping = Literal["none", "brownian"]
 
 
 class PPOSettings(TypedDict, total=False):
-    """What Stable-Baselines3's PPO is given. Its documentation explains the terms."""
+    """Settings of Stable-Baselines3's PPO. Its documentation explains the terms."""
 
     steps: int
-    """Decisions to train on, over all environments."""
+    """Decisions to train on, in all environments together."""
     num_envs: int
     """Environments stepped together."""
     rollout_steps: int
@@ -50,18 +50,18 @@ DEFAULTS: PPOSettings = {
     "reward_unit_tasks": 1.0,
     "hidden_sizes": (64, 64),
 }
-"""What holds where the table says nothing else."""
+"""What holds where `SETTINGS` says nothing else."""
 
 SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
-    # A shaped reward holds its decision's whole expected cost. Advantages need not look further: lambda 0 has the
-    # least noise. In `paper` two models differ by 9 J in 790 at one difficulty, and noise hides that for long.
+    # A shaped reward holds its decision's whole expected cost, so advantages need not look further: lambda 0 has the
+    # least noise. In `paper` two models differ by 9 J in 790 at one difficulty, which noise hides for long.
     ("paper", "brownian"): {"steps": 4_000_000, "gae_lambda": 0.0, "rollout_steps": 128, "batch_size": 8192},
     ("uncertain", "brownian"): {"steps": 1_000_000, "gae_lambda": 0.0},
     # Unshaped costs come many decisions late, when the battery is empty: long rollouts and a long look-ahead.
     ("paper", "none"): {"steps": 6_000_000, "rollout_steps": 128, "batch_size": 8192},
     ("uncertain", "none"): {"steps": 3_000_000, "rollout_steps": 128, "batch_size": 8192},
     # Waiting pays off up to a day (some 500 decisions) later: lambda 0.99 looks that far. A little entropy keeps the
-    # policy from giving up deferral too early. No shaping: the Brownian value function knows no night or backlog.
+    # policy from giving up deferral too early. No shaping: the Brownian value function knows neither night nor backlog.
     ("solar", "none"): {
         "steps": 10_000_000,
         "num_envs": 512,
@@ -76,7 +76,7 @@ SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
 
 
 def settings_for(scenario: str, shaping: Shaping, changes: PPOSettings | None = None) -> PPOSettings:
-    """The complete settings: the changes, then the table's, then the defaults.
+    """Return the complete settings: the changes first, then `SETTINGS`, then `DEFAULTS`.
 
     A scenario that is not in the table gets the settings of `uncertain`.
 

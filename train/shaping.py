@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn, VecE
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require
 from energy_route_env.theory import value_function
+from energy_route_env.units import FloatArray
 from train.sb3_vec_env import SB3EnergyRoute
 from train.settings import Shaping
 
@@ -20,24 +21,23 @@ class BrownianPotential:
 
     b is what can be supplied now (the slot's harvest, and the battery after its discharge loss) less the mean demand
     of all tasks present; n is the number of slots that follow. Drift and volatility are those of the myopic
-    dispatcher. Once the episode is over, Phi is 0.
+    dispatcher.
     """
 
     def __init__(self, scenario: Scenario) -> None:
-        """Compute the scenario's drift and volatility."""
         require(not scenario.continuing, "continuing", True, "False: the potential needs the time left")
         self._mean_task_j = scenario.myopic_moments[0]
         self._drift, self._volatility = scenario.drift_j, scenario.volatility_j
 
-    def __call__(self, decision: Decision) -> NDArray[np.float64]:
-        """Phi in joules, shape (n,)."""
+    def __call__(self, decision: Decision) -> FloatArray:
+        """Return Phi in joules, shape (n,)."""
         present = (decision.due + decision.backlog) * self._mean_task_j
         following = np.maximum(decision.slots_left - 1, 0)
         return -value_function(decision.usable_j - present, following, self._drift, self._volatility)
 
 
 class BrownianShaping(VecEnvWrapper):
-    """Adds Phi(next state) - Phi(state) to each reward.
+    """Adds Phi(next state) - Phi(state) to each reward; Phi is 0 once the episode is over.
 
     Over an episode the additions sum to -Phi(first state), which no choice can change. So on every trace the returns of
     all policies shift by the same amount, and their ranking stays (Ng, Harada and Russell 1999; discount 1). Each
@@ -47,19 +47,16 @@ class BrownianShaping(VecEnvWrapper):
     venv: SB3EnergyRoute
 
     def __init__(self, venv: SB3EnergyRoute) -> None:
-        """Wrap environments, whether or not episodes are under way."""
         super().__init__(venv)
         self._potential = BrownianPotential(venv.scenario)
-        self._before = self._potential(venv.decision()) if venv.started else np.zeros(venv.num_envs)
+        self._before = self._potential(venv.decision())  # episodes may be under way
 
     def reset(self) -> NDArray[np.float32]:
-        """Start an episode in every environment."""
         observation: Any = self.venv.reset()
         self._before = self._potential(self.venv.decision())
         return observation
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step the environments and shape the rewards."""
         observation, reward, done, infos = self.venv.step_wait()
         after = self._potential(self.venv.decision())
         gained = np.where(done, 0.0, after) - self._before

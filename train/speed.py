@@ -1,4 +1,4 @@
-"""PPO's speed through our vector environment, and its ratio to Stable-Baselines3's `DummyVecEnv` in the same run."""
+"""PPO's speed through our vector environment and through Stable-Baselines3's `DummyVecEnv`, in the same run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn, VecEnvWrapper
@@ -18,7 +19,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn, VecE
 from energy_route_env import make_scenario
 from energy_route_env.checks import require_whole
 from train.ppo import make_envs, make_model
-from train.settings import settings_for
+from train.settings import PPOSettings, settings_for
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,6 @@ class SpeedArgs:
     """Rollouts and updates to time, after one of warm-up."""
 
     def check(self) -> None:
-        """Check the counts."""
         require_whole("num_envs", self.num_envs, 1)
         require_whole("iterations", self.iterations, 1)
 
@@ -53,42 +53,25 @@ class _TimedEnvs(VecEnvWrapper):
         return result
 
 
-@dataclass
-class _Split:
-    """Steps per second in rollouts and in training, and where the seconds went."""
-
-    rollout_rate: float
-    training_rate: float
-    envs_s: float
-    policy_s: float
-    update_s: float
-
-
 def main(args: SpeedArgs) -> None:
-    """Measure both, and print rates, ratios and where the time went."""
+    """Time both kinds of environments, and print rates, their ratios and where the time went."""
     args.check()
     console = Console()
-    splits = {}
-    for name, envs in track(
-        {"vector": _vector(args), "DummyVecEnv": _dummy(args)}.items(), "measuring", console=console
-    ):
-        splits[name] = _measure(envs, args)
+    settings = settings_for(args.scenario, "none", {"num_envs": args.num_envs})
+    kinds = {"vector": make_envs(make_scenario(args.scenario), settings, "none"), "DummyVecEnv": _dummy(args)}
+    steps = args.iterations * settings["rollout_steps"] * args.num_envs
     table = Table("environments", title=f"PPO in {args.scenario}, {args.num_envs} environments, decisions per second")
     for column in ("rollouts", "training", "in envs", "in policy", "in updates"):
         table.add_column(column, justify="right")
-    for name, split in splits.items():
-        parts = (split.envs_s, split.policy_s, split.update_s)
-        shares = [f"{part / sum(parts):.0%}" for part in parts]
-        table.add_row(name, f"{split.rollout_rate:,.0f}", f"{split.training_rate:,.0f}", *shares)
-    ours, theirs = splits.values()
-    rollouts, training = ours.rollout_rate / theirs.rollout_rate, ours.training_rate / theirs.training_rate
-    table.add_row("ratio", f"{rollouts:.1f}", f"{training:.1f}")
+    rates = []
+    for name, envs in track(kinds.items(), "measuring", console=console):
+        envs_s, policy_s, updates_s = _measure(envs, settings, args.iterations)
+        total_s = envs_s + policy_s + updates_s
+        rates.append((steps / (envs_s + policy_s), steps / total_s))
+        shares = [f"{part / total_s:.0%}" for part in (envs_s, policy_s, updates_s)]
+        table.add_row(name, *[f"{rate:,.0f}" for rate in rates[-1]], *shares)
+    table.add_row("ratio", *[f"{ours / theirs:.1f}" for ours, theirs in zip(*rates, strict=True)])
     console.print(table)
-
-
-def _vector(args: SpeedArgs) -> VecEnv:
-    settings = settings_for(args.scenario, "none", {"num_envs": args.num_envs})
-    return make_envs(make_scenario(args.scenario), settings, "none")
 
 
 def _dummy(args: SpeedArgs) -> VecEnv:
@@ -98,25 +81,23 @@ def _dummy(args: SpeedArgs) -> VecEnv:
     return DummyVecEnv([single] * args.num_envs)
 
 
-def _measure(envs: VecEnv, args: SpeedArgs) -> _Split:
+def _measure(envs: VecEnv, settings: PPOSettings, iterations: int) -> tuple[float, float, float]:
+    """Return the seconds in environments, policy and updates, after one iteration of warm-up."""
     timed = _TimedEnvs(envs)
-    settings = settings_for(args.scenario, "none")
     model = make_model(timed, settings, seed=0)
     _, callback = model._setup_learn(10**9)
-    _rollout(model, callback)
-    model.train()
-    timed.seconds = rollouts_s = update_s = 0.0
-    for _ in range(args.iterations):
-        start = time.perf_counter()
-        _rollout(model, callback)
-        collected = time.perf_counter()
-        model.train()
-        rollouts_s, update_s = rollouts_s + collected - start, update_s + time.perf_counter() - collected
-    steps = args.iterations * settings["rollout_steps"] * args.num_envs
-    whole = rollouts_s + update_s
-    return _Split(steps / rollouts_s, steps / whole, timed.seconds, rollouts_s - timed.seconds, update_s)
+    _iterate(model, callback)
+    timed.seconds = 0.0
+    iterations_s = [_iterate(model, callback) for _ in range(iterations)]
+    rollouts_s, updates_s = map(sum, zip(*iterations_s, strict=True))
+    return timed.seconds, rollouts_s - timed.seconds, updates_s
 
 
-def _rollout(model: PPO, callback: Any) -> None:
+def _iterate(model: PPO, callback: BaseCallback) -> tuple[float, float]:
+    """Return the seconds of a rollout and of the update after it."""
     assert model.env is not None
+    start = time.perf_counter()
     model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
+    collected = time.perf_counter()
+    model.train()
+    return collected - start, time.perf_counter() - collected
