@@ -85,7 +85,6 @@ class PPOArgs:
 
     @property
     def folder(self) -> Path:
-        """The run's folder."""
         return self.runs / (self.name or f"ppo-{self.scenario}-{self.shaping}")
 
     def make_scenario(self) -> Scenario:
@@ -105,7 +104,6 @@ class Training:
 
     @property
     def folder(self) -> Path:
-        """Where its files go."""
         return self.args.folder / f"seed-{self.seed}"
 
 
