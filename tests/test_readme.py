@@ -1,4 +1,5 @@
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ EXAMPLES = [
     ("page", "example"), EXAMPLES, ids=[f"{page}-{code.splitlines()[-1]}" for page, code in EXAMPLES]
 )
 def test_every_example_runs_by_itself(page: str, example: str) -> None:
+    exec(compile(example, page, "exec"), {"__name__": page})
+
+
+def test_the_first_example_needs_nothing_but_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("agents", "eval", "train"):
+        monkeypatch.setitem(sys.modules, name, None)
+    page, example = EXAMPLES[0]
+    assert page == "README.md"
     exec(compile(example, page, "exec"), {"__name__": page})
 
 
