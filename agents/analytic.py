@@ -1,7 +1,5 @@
 """Dispatchers whose choice depends on the task alone, so that each has an exact slot distribution."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 
 import numpy as np

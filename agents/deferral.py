@@ -1,7 +1,5 @@
 """Dispatchers for tasks that can wait. Whatever they run goes to the model of lowest expected energy."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 
 import numpy as np

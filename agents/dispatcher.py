@@ -1,7 +1,5 @@
 """The protocol of every dispatcher, analytic or learned."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A dispatcher that knows what its choice does to the energy still to come."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from agents.dispatcher import Actions, Dispatcher

@@ -1,7 +1,5 @@
 """How this package refuses bad input: one sentence with the field, its value and what is allowed."""
 
-from __future__ import annotations
-
 import difflib
 import math
 from collections.abc import Collection, Iterable

@@ -1,7 +1,5 @@
 """`EnergyRoute-v0`, a single environment."""
 
-from __future__ import annotations
-
 import operator
 from typing import Any
 

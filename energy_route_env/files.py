@@ -1,7 +1,5 @@
 """Writing files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

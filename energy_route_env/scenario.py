@@ -1,7 +1,5 @@
 """A frozen `Scenario` states every number of an experiment."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,7 +90,6 @@ class Scenario:
     """Hide the time left and report the horizon as `truncated` instead of `terminated`."""
 
     def __post_init__(self) -> None:
-        """Check every field."""
         if not isinstance(self.models, ModelPool):
             object.__setattr__(self, "models", ModelPool(self.models))
         object.__setattr__(self, "difficulties", _as_levels(self.difficulties))
@@ -123,7 +120,7 @@ class Scenario:
         require(fits, "initial_battery_j", self.initial_battery_j, f"at most the capacity, {self.capacity_j}")
 
     def _check_size(self) -> None:
-        """Refuse what is too large to compute."""
+        """Refuse numbers too large to compute with."""
         tasks = self.arrival_rate * self.horizon_slots
         require(tasks <= MOST, "arrival_rate * horizon_slots", tasks, f"at most {MOST} tasks in an episode")
         with np.errstate(all="ignore"):
@@ -164,7 +161,6 @@ class Scenario:
 
     @property
     def battery(self) -> Battery:
-        """The battery of these fields."""
         return Battery(self.capacity_j, self.charge_efficiency, self.discharge_efficiency, self.initial_battery_j)
 
     @cached_property
@@ -228,7 +224,6 @@ class Scenario:
 
     @property
     def arrivals(self) -> ArrivalSource:
-        """The source of arrivals."""
         return self.arrival_source or PoissonArrivals(self.arrival_rate)
 
     @property

@@ -1,7 +1,5 @@
 """The named scenarios: each states only what differs from another, and where its numbers are from."""
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Joules in units that read well, and the types of arrays."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, TypeAlias
 

@@ -1,7 +1,5 @@
 """`EnergyRoute-v0`, n environments stepped as arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

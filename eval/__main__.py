@@ -1,7 +1,5 @@
 """The command line: `python -m eval <command> --help`."""
 
-from __future__ import annotations
-
 from eval import animate, benchmark, curves, day, figure_tables, plan, regimes, report, speed, tune
 from eval.commands import Commands, run
 

@@ -1,7 +1,5 @@
 """One episode as an animated picture, with one frame for every slot or every few slots."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The main job: every dispatcher in every scenario on common traces, with intervals, beside theory."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The columns of a summary's tables, each defined once, for the terminal and for the report."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

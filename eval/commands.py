@@ -1,7 +1,5 @@
 """Subcommands from dataclasses, and how their errors are shown."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any

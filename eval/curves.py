@@ -1,7 +1,5 @@
 """Learning curves of training runs in one picture."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """One episode slot by slot: sun, battery, backlog and grid under several dispatchers."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 
 import pandas as pd

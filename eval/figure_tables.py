@@ -1,7 +1,5 @@
 """The tables behind the figures, and the command that computes and plots them. `eval.figures` sees only tables."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 # ruff: noqa: RUF001  (Greek letters are the theory's own names)
 """Pictures from saved tables; nothing here steps an environment."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

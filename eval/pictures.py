@@ -1,8 +1,6 @@
 # ruff: noqa: RUF001  (Greek letters are the theory's own names)
 """All figures of the report, with their titles, captions and alternative texts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What theory says before anything runs: regime, auxiliary energy, and the harvest, battery or horizon it needs."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace

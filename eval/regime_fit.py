@@ -6,8 +6,6 @@ the Brownian E[M_t] of `energy_route_env.theory`. The fit finds its drift nu and
 the name follows from where T* lies. docs/regimes.md gives the method and its measured reliability.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

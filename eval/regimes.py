@@ -1,7 +1,5 @@
 """`python -m eval regimes`: measured curves of auxiliary energy, and their regimes beside theory's."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """One self-contained HTML page from the saved tables of a benchmark; it opens anywhere, without a network."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

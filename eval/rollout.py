@@ -1,7 +1,5 @@
 """Any dispatcher on any scenario, on traces that depend on the seed alone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

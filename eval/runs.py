@@ -1,7 +1,5 @@
 """What a benchmark runs: the dispatchers of each scenario, and the episodes of one run as a table."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

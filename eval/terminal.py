@@ -1,7 +1,5 @@
 """How tables and progress look on a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Find the level from which surplus deferral should treat the battery as nearly full."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from rich.console import Console

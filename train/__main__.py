@@ -1,7 +1,5 @@
 """The command line: `python -m train <command> --help`."""
 
-from __future__ import annotations
-
 from eval.commands import Commands, run
 from train import ppo, speed
 

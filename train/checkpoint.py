@@ -1,7 +1,5 @@
 """Save a training run so that it resumes exactly."""
 
-from __future__ import annotations
-
 import io
 import pickle
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Train a dispatcher by Stable-Baselines3's PPO: `python -m train ppo --help`."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """`EnergyRoute-v0`'s vector environment as a Stable-Baselines3 `VecEnv`: an adapter, without dynamics of its own."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

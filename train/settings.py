@@ -1,7 +1,5 @@
 """PPO's hyper-parameters: one table for all scenarios."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict, get_type_hints
 

@@ -1,7 +1,5 @@
 """Potential-based reward shaping with the Brownian value function (model, Section 4)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """PPO's speed through our vector environment and through Stable-Baselines3's `DummyVecEnv`, in the same run."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from typing import Any

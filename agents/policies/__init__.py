@@ -4,5 +4,5 @@ from pathlib import Path
 
 
 def shipped_policies() -> dict[str, Path]:
-    """The weights' file of each scenario that has a policy, by the scenario's name."""
+    """Return the weights' file of each scenario that has a policy, by the scenario's name."""
     return {file.stem: file for file in sorted(Path(__file__).parent.glob("*.safetensors"))}

@@ -1,7 +1,5 @@
 """Episodes under way: one (`Run`), or many stepped together (`Batch`), by the same functions."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -29,7 +27,6 @@ class Run:
     """One episode of a scenario; `load` starts it."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Look up what its episodes have in common."""
         self.scenario = scenario
         rules = rules_of(scenario)
         clock = {name: getattr(rules.scales, name).tolist() for name in ("time_left", "day_sine", "day_cosine")}
@@ -38,7 +35,6 @@ class Run:
         self.world: World
 
     def load(self, trace: Trace) -> None:
-        """Start an episode."""
         world = tables.make_room(self.scenario, 1, trace.n_tasks, apart=True)
         tables.write(world, 0, self.scenario, trace, apart=True)
         self.state, self.world = State(), row_of(tables.as_lists(world), 0)
@@ -87,7 +83,7 @@ class Batch:
         compiled(begin_rows)(self.states, self.world, self.rules, rows)
 
     def _fit(self, trace: Trace) -> None:
-        """Make the room that a trace needs, where it is not there."""
+        """Make more room if a trace needs it."""
         room = self.world.task_slot.shape[1] - 1
         apart = self._apart or trace.observed_difficulty is not trace.difficulty
         if trace.n_tasks > room or apart > self._apart:
@@ -154,7 +150,7 @@ def facts_of(x: Any, world: World, at: Any, slack_slots: Any, rules: Rules, priv
 
 
 def balance_of(x: Any, rules: Rules) -> dict[str, Any]:
-    """Return the whole balance of one state, or of an array of them."""
+    """Return the balance of one state, or of an array of them."""
     stored = x.battery_j + x.harvest_left_j
     came = (rules.battery.initial_battery_j + 0.0 * stored, x.harvested_j, x.auxiliary_j)
     went = (x.consumed_j, stored, x.spilled_j, x.lost_j)

@@ -1,7 +1,5 @@
 """Where energy moves (model, Section 2)."""
 
-from __future__ import annotations
-
 from energy_route_env.core.state import Battery, State, World
 
 

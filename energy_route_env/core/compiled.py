@@ -1,7 +1,5 @@
 """The core's loops over environments, compiled by numba; imported only when many environments are made."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import warnings

@@ -1,7 +1,5 @@
 """Which task is offered next (model, Section 3): first what is due, then the backlog, oldest first."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from energy_route_env.core.state import State, World

@@ -1,7 +1,5 @@
 """The named records that the core works on."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -111,7 +109,7 @@ class State:
     """Position in `waiting_order`."""
 
 
-STATE = np.dtype([(field.name, np.float64 if field.type == "float" else np.int32) for field in fields(State)])
+STATE = np.dtype([(field.name, np.float64 if field.type is float else np.int32) for field in fields(State)])
 """The same record for an array of many environments."""
 
 

@@ -1,7 +1,5 @@
 """One task, start to end."""
 
-from __future__ import annotations
-
 from energy_route_env.core.battery import close_slot, open_slot, supply
 from energy_route_env.core.queue import count, next_slot, offer, take_off
 from energy_route_env.core.state import Outcome, Rules, State, World

@@ -1,7 +1,5 @@
 """Traces as the tables that a step looks things up in: a `World` of lists for one environment, of arrays for many."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

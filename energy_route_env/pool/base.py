@@ -1,7 +1,5 @@
 """The interface of a pool of models: scaling laws now, measured tables later."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from numpy.typing import ArrayLike

@@ -1,7 +1,5 @@
 """What tasks take on a pool's models, from a table where their difficulties are a scenario's own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

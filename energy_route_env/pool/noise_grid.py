@@ -4,8 +4,6 @@ An energy rises like exp(-2 b l) towards the hard end, where b is the skill slop
 its square weighs the normal density with exp(-4 b s z): the bulk of the mean square lies around z = -4 b s.
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 

@@ -5,8 +5,6 @@ arXiv 2601.00823. All functions take arrays that broadcast against each other an
 units. A difficulty is measured in units of pretraining loss: **a smaller one is harder**.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 

@@ -1,7 +1,5 @@
 """An episode as a picture, drawn by Pillow."""
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 from typing import TypeAlias
@@ -35,7 +33,6 @@ class Picture:
     """Draws the episodes of a scenario; what is the same in all of them is drawn once."""
 
     def __init__(self, scenario: Scenario) -> None:
-        """Draw the background."""
         self._background = Image.new("RGB", (WIDTH, HEIGHT), "white")
         pen = Draw(self._background)
         _draw_frame(pen, scenario)

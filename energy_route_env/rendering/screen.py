@@ -40,7 +40,7 @@ class Screen:
             _import("pygame", "pygame-ce")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the picture and the window: a copy makes its own."""
+        """Leave out picture and window: a copy makes its own."""
         return self.__dict__ | {"_picture": None, "_window": None}
 
     def begin(self, harvest_j: FloatArray, moment: Moment) -> None:
@@ -80,7 +80,6 @@ class Screen:
         return None
 
     def close(self) -> None:
-        """Close the window, if there is one."""
         if self._window is not None:
             _import("pygame", "pygame-ce").display.quit()
             self._window = None

@@ -1,7 +1,5 @@
 """An episode in words."""
 
-from __future__ import annotations
-
 import math
 
 from energy_route_env.rendering.view import View

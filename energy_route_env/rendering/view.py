@@ -1,7 +1,5 @@
 """What is shown of an episode."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -49,7 +47,6 @@ class View:
 
     @property
     def actions(self) -> list[str]:
-        """The names of the actions."""
         names = [model_name(n) for n in self.scenario.models.n_params]
         return [*names, "defer"] if self.scenario.can_wait else names
 
@@ -62,7 +59,6 @@ class View:
 
     @property
     def has_task(self) -> bool:
-        """Whether a task is at hand."""
         return self.now.due + self.now.waiting > 0
 
     @property

@@ -5,8 +5,6 @@ an unlimited lossless battery that starts empty, D_T is the running maximum of t
 least 0. All functions take arrays that broadcast against each other. A horizon is a number of slots.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

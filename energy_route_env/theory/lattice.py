@@ -4,8 +4,6 @@ D_T is distributed as W_T in Lindley's recursion W_{t+1} = max(0, W_t + X), X on
 reversing time turns a running maximum into it (Asmussen, Applied Probability and Queues, 2003, ch. III.6).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -60,12 +58,12 @@ class AuxiliaryDistribution:
         return float(np.interp(budget_j, self.x_j, self.cdf, left=0.0))
 
     def quantile(self, level: float) -> float:
-        """The energy in joules that D_T stays within with this probability."""
+        """Return the energy in joules that D_T stays within with this probability."""
         return float(np.interp(level, self.cdf, self.x_j))
 
 
 def auxiliary_distribution(slot: SlotDistribution, horizon_slots: int) -> AuxiliaryDistribution:
-    """The distribution of D_T by the lattice; where that takes too long the Brownian one, shifted to the exact mean."""
+    """Return the distribution of D_T by the lattice, or, if that takes too long, the Brownian one at the exact mean."""
     demand = slot.demand_mean_j
     if slot.volatility == 0 or demand == 0:
         certain = max(slot.drift, 0.0) * horizon_slots
@@ -88,7 +86,7 @@ def auxiliary_distribution(slot: SlotDistribution, horizon_slots: int) -> Auxili
 
 
 def _brownian(slot: SlotDistribution, horizon_slots: int) -> AuxiliaryDistribution:
-    """The Brownian distribution less its excess over the exact mean, which hardly changes beyond `SETTLED` slots."""
+    """Return the Brownian distribution less its excess over the exact mean, which settles after `SETTLED` slots."""
     at = (slot.drift, slot.volatility, horizon_slots)
     early = min(horizon_slots, SETTLED)
     exact = exact_expected_auxiliary_energy(slot, early)
@@ -99,14 +97,14 @@ def _brownian(slot: SlotDistribution, horizon_slots: int) -> AuxiliaryDistributi
 
 
 def _step_j(slot: SlotDistribution, horizon_slots: int, cells: int) -> float:
-    """The lattice's step in joules; finer at short horizons, which have no time to average it out."""
+    """Return the lattice's step in joules; finer at short horizons, where its errors do not average out."""
     demand = slot.demand_mean_j
     square = slot.arrival_rate * float(slot.energies_j**2 @ slot.probabilities) + demand**2
     return min(slot.volatility, math.sqrt(square)) / (cells * max(1, 4 // math.isqrt(horizon_slots)))
 
 
 def _cells(slot: SlotDistribution, slots: int, sign: int, step: float) -> int:
-    """Cells that sign S_n stays within for all n <= slots but with probability e^-TAIL, and room for the filter.
+    """Return the cells that sign S_n stays within for n <= slots but with probability e^-TAIL, and room for the filter.
 
     Doob's inequality for exp(theta S_n - n K(theta)): P(max S_n > x) <= exp(slots K(theta)^+ - theta x), theta > 0.
     """
@@ -117,7 +115,7 @@ def _cells(slot: SlotDistribution, slots: int, sign: int, step: float) -> int:
 
 
 def _log_moments(slot: SlotDistribution, sign: int) -> tuple[FloatArray, FloatArray]:
-    """Some theta > 0, and K(sign theta) there; infinite or nan where it overflows."""
+    """Return some theta > 0, and K(sign theta) there; infinite or nan where it overflows."""
     theta = np.geomspace(1e-4, 1e3, 400) / slot.volatility
     scale = slot.harvest_mean_j * slot.harvest_cv**2
     if sign < 0 and scale > 0:
@@ -127,13 +125,13 @@ def _log_moments(slot: SlotDistribution, sign: int) -> tuple[FloatArray, FloatAr
 
 
 def _settling_slots(slot: SlotDistribution) -> float:
-    """Slots after which a surplus has forgotten its start: it nears its limit like exp(t min K)."""
+    """Return the slots after which a surplus has forgotten its start: it nears its limit like exp(t min K)."""
     least = float(np.nanmin(_log_moments(slot, 1)[1]))
     return -TAIL / least if least < 0 else math.inf
 
 
 def _slot_masses(slot: SlotDistribution, step: float, below: int, above: int) -> FloatArray:
-    """Probabilities of X on the lattice, from -below to above, by its characteristic function.
+    """Return the probabilities of X on the lattice, from -below to above, by its characteristic function.
 
     The filter keeps the first three moments and takes the ringing of atoms between the lattice's points.
     """
@@ -146,13 +144,13 @@ def _slot_masses(slot: SlotDistribution, step: float, below: int, above: int) ->
 
 
 def _clipped(change: FloatArray, lowest: int, low: int, high: int) -> tuple[FloatArray, int]:
-    """The probabilities of a change from `lowest` on, limited to [low, high], and where they begin then."""
+    """Limit the probabilities of a change, from `lowest` on, to [low, high]; return them and where they begin."""
     at = np.clip(np.arange(len(change)) + lowest, low, high)
     return np.asarray(np.bincount(at - at[0], change), float), int(at[0])
 
 
 def _bend(change: FloatArray) -> float:
-    """The share of a cell's mass that the bend of max(0, .) takes one cell up, where its content leaves at 0.
+    """Return the share of cell 0's mass that the bend of max(0, .) moves one cell up.
 
     Sums over cells are integrals but for a twelfth, by Euler and Maclaurin's formula, if the slot's distribution is
     smooth. Next to atoms, whose spectra fall slowly, there is no such rule. Without it E[D_T] would be up to 1e-4 low
@@ -202,7 +200,7 @@ def _reflected(
 def least_capacity(
     slot: SlotDistribution, slots: int, extra_share: float, charge: float, discharge: float
 ) -> tuple[float, Method]:
-    """The capacity in joules with which E[D_T] is `extra_share` above that of an unlimited battery, and the method.
+    """Return the capacity in joules with which E[D_T] is `extra_share` above an unlimited battery's, and the method.
 
     Raises:
         LatticeTooLongError: if the lattice would take minutes.
@@ -222,7 +220,7 @@ def least_capacity(
 
 
 def _largest_useful(slot: SlotDistribution, slots: int, step: float, round_trip: float, discharge: float) -> int:
-    """Cells beyond which more capacity is of no use: what can ever be stored, or ever be missing from the store.
+    """Return the most cells of use: those that can ever be filled, or ever be missing.
 
     Losses lower the one; the other is at most 1 / eta_d times that of a lossless system with eta_c eta_d the harvest.
     """
@@ -231,7 +229,7 @@ def _largest_useful(slot: SlotDistribution, slots: int, step: float, round_trip:
 
 
 def _battery_change(masses: FloatArray, lowest: int, charge: float, discharge: float) -> tuple[FloatArray, int]:
-    """The probabilities of the content's change from those of X, and where they begin.
+    """Return the probabilities of the content's change from those of X, and where they begin.
 
     What falls between cells is shared by three of them so that mean and variance stay.
     """
@@ -246,13 +244,13 @@ def _battery_change(masses: FloatArray, lowest: int, charge: float, discharge: f
 
 
 def _shortfall(change: FloatArray, lowest: int, cap: int, slots: int, bend: float) -> float:
-    """Cells that are short over all slots; once the probabilities stand still every slot is like the last."""
+    """Return the shortfall over all slots in cells; once the probabilities settle, every slot is like the last."""
     short = [missing for _, missing in _reflected(change, lowest, cap, slots, bend)]
     return sum(short) + (slots - len(short)) * short[-1]
 
 
 def _least_cells(cost: Callable[[int], float], allowed: float, most: int) -> float:
-    """Cells of capacity with which the cost falls to what is allowed, between whole cells by a straight line."""
+    """Return the cells of capacity at which the cost falls to what is allowed, interpolated between whole cells."""
     if cost(0) <= allowed:
         return 0.0
     high = 1

@@ -10,8 +10,6 @@ method that made it:
 - "Brownian": the paper's Theorem 2 (arXiv 2601.00823), where the lattice would take too long.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -60,7 +58,6 @@ class PlanQuestion:
     """Share of auxiliary energy that a finite battery may cost on top of an unlimited one."""
 
     def __post_init__(self) -> None:
-        """Check every field."""
         require_theory(self.scenario, lossless=False)
         require_real("harvest_cv", self.scenario.harvest_cv, 0.0, 3.0)
         for name in ("harvest_mean_j", "budget_j"):
@@ -96,7 +93,6 @@ class PlanQuestion:
 
     @cached_property
     def slot(self) -> SlotDistribution:
-        """The distribution of one slot's demand minus harvest."""
         return SlotDistribution.of(
             self.scenario,
             lambda tasks: with_errors(cheapest(tasks.expected_energy_j), self.error_rate),
@@ -160,7 +156,7 @@ class PlanAnswer:
     """The model of lowest latency by difficulty."""
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values for JSON; what is infinite becomes None."""
+        """Return plain values for JSON; infinite ones become None."""
         return _plain(asdict(self))
 
 
@@ -173,7 +169,7 @@ def _plain(item: Any) -> Any:
 
 
 def budget_for(question: PlanQuestion) -> Value:
-    """The budget in joules that the system needs: E[D_T], or its quantile where the question has a confidence."""
+    """Return the budget in joules that the system needs: E[D_T], or with a confidence its quantile."""
     if question.confidence is None:
         return Value(_mean(question), "exact")
     found = auxiliary_distribution(question.slot, question.slots)
@@ -185,7 +181,7 @@ def _mean(question: PlanQuestion) -> float:
 
 
 def _excess(question: PlanQuestion) -> float:
-    """What is needed beyond the budget, in joules; with a budget of 0 the confidence that is missing."""
+    """Return the joules needed beyond the budget; for a budget of 0, the missing confidence."""
     budget = _budget(question)
     if question.confidence is None or budget > 0:
         return budget_for(question).value - budget
@@ -203,7 +199,7 @@ def _budget(question: PlanQuestion) -> float:
 
 
 def _impossible(question: PlanQuestion, reason: str, nearest: PlanQuestion) -> InputError:
-    """What to raise where not even the most favourable system keeps the budget."""
+    """Return the error for a budget that not even the most favourable system keeps."""
     wish = f"budget_j is {question.budget_j!r}"
     if question.confidence is not None:
         wish += f" with confidence {question.confidence!r}"
@@ -211,7 +207,7 @@ def _impossible(question: PlanQuestion, reason: str, nearest: PlanQuestion) -> I
 
 
 def harvest_for(question: PlanQuestion) -> Value:
-    """The least mean harvest of a slot, in joules, with which the budget holds; the question's own is ignored.
+    """Return the least mean harvest of a slot, in joules, that keeps the budget; the question's own is ignored.
 
     On every path D_T falls as the harvest's mean rises at a fixed coefficient of variation.
 
@@ -238,7 +234,7 @@ def _root(function: Callable[[float], float], high: float) -> float:
 
 
 def error_rate_for(question: PlanQuestion) -> Value:
-    """The largest routing error rate with which the budget holds, at most 1; the question's own is ignored.
+    """Return the largest routing error rate, at most 1, that keeps the budget; the question's own is ignored.
 
     Raises:
         InputError: if there is no budget, flawless routing exceeds it, or there is one model alone.
@@ -255,7 +251,7 @@ def error_rate_for(question: PlanQuestion) -> Value:
 
 
 def horizon_for(question: PlanQuestion) -> Value:
-    """The longest horizon, a whole number of slots, for which the budget holds; the question's own is ignored.
+    """Return the longest horizon in slots that keeps the budget; the question's own is ignored.
 
     Raises:
         InputError: if there is no budget, not one slot keeps within it, or every one up to `LONGEST` does.
@@ -272,7 +268,7 @@ def horizon_for(question: PlanQuestion) -> Value:
 
 
 def _longest_mean(question: PlanQuestion) -> int:
-    """The longest horizon up to `LONGEST` whose E[D_T] is within the budget: one pass gives those of all horizons."""
+    """Return the longest horizon up to `LONGEST` whose E[D_T] is within the budget; one pass gives those of all."""
     reach = longest = 1
     while longest == reach < LONGEST:
         reach = min(4 * reach, LONGEST)
@@ -282,7 +278,7 @@ def _longest_mean(question: PlanQuestion) -> int:
 
 
 def _longest_sure(question: PlanQuestion) -> int:
-    """The longest horizon up to `LONGEST` whose quantile is within the budget, by bisection."""
+    """Bisect for the longest horizon up to `LONGEST` whose quantile is within the budget."""
 
     def within(slots: int) -> bool:
         return _excess(replace(question, horizon_slots=slots)) <= 0
@@ -297,7 +293,7 @@ def _longest_sure(question: PlanQuestion) -> int:
 
 
 def battery_for(question: PlanQuestion) -> Value:
-    """The capacity in joules with which E[D_T] is `extra_share` above that of an unlimited battery (lattice).
+    """Return the capacity in joules with which E[D_T] is `extra_share` above that of an unlimited battery (lattice).
 
     The content follows B_{t+1} = min(cap, max(0, B + eta_c (H - C)^+ - (C - H)^+ / eta_d)); what is short of 0, times
     eta_d, is auxiliary energy. Both batteries have the question's efficiencies and start empty.
@@ -316,7 +312,7 @@ def battery_for(question: PlanQuestion) -> Value:
 
 
 def answer(question: PlanQuestion) -> PlanAnswer:
-    """Everything that theory says about a question.
+    """Return everything that theory says about a question.
 
     Raises:
         InputError: if the question has a budget that no harvest keeps.
@@ -329,7 +325,7 @@ def answer(question: PlanQuestion) -> PlanAnswer:
 
 
 def _moments(question: PlanQuestion) -> dict[str, Any]:
-    """Regime, energies of a task and of a slot, drift and volatility."""
+    """Return regime, energies of a task and of a slot, drift and volatility."""
     slot, (_, energy_j, probabilities) = question.slot, possible_tasks(question.scenario)
     least = float(probabilities @ energy_j.min(axis=1))
     right = question.right_demand_j - question.harvest_j
@@ -349,7 +345,7 @@ def _moments(question: PlanQuestion) -> dict[str, Any]:
 
 
 def _auxiliary(question: PlanQuestion) -> dict[str, Any]:
-    """What D_T is like, and what the routing errors add to it."""
+    """Return the distribution of D_T, and what routing errors add to its mean."""
     slot, level = question.slot, question.confidence or CONFIDENCE
     spread = auxiliary_distribution(slot, question.slots)
     flawless = replace(question, harvest_mean_j=question.harvest_j, error_rate=0.0)
@@ -369,7 +365,7 @@ def _auxiliary(question: PlanQuestion) -> dict[str, Any]:
 
 
 def _needs(question: PlanQuestion) -> dict[str, Any]:
-    """The battery, and with a budget the harvest."""
+    """Return the battery, and with a budget the harvest."""
     budget = question.budget_j is not None
     sure = replace(question, confidence=question.confidence or CONFIDENCE)
     try:

@@ -73,7 +73,6 @@ class SlotDistribution:
     harvest_cv: float
 
     def __post_init__(self) -> None:
-        """Check the fields; array-likes become arrays."""
         for name in ("arrival_rate", "harvest_mean_j", "harvest_cv"):
             require_real(name, getattr(self, name), 0.0)
         for name in ("energies_j", "probabilities"):
@@ -90,7 +89,7 @@ class SlotDistribution:
     def of(
         cls, scenario: Scenario, routing: Routing, *, privileged: bool = False, harvest_mean_j: float | None = None
     ) -> SlotDistribution:
-        """The distribution under a routing, exact but for the noise's grid and `gather_energies`.
+        """Return the distribution under a routing, exact but for the noise's grid and `gather_energies`.
 
         Args:
             scenario: what arrives and what is harvested.
@@ -126,23 +125,23 @@ class SlotDistribution:
         return float(np.sqrt(self.arrival_rate * self.energies_j**2 @ self.probabilities + harvest_std**2))
 
     def characteristic_function(self, u: ArrayLike) -> NDArray[np.complex128]:
-        """phi(u) = E exp(i u X) of one slot's demand minus harvest X, u in 1/J."""
+        """Return phi(u) = E exp(i u X) of one slot's demand minus harvest X, u in 1/J."""
         return np.asarray(np.exp(self.log_moment(1j * np.asarray(u, float))))
 
     def log_moment(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """K(z) = log E exp(z X) for complex z with Re z > -1 / (scale of the harvest)."""
+        """Return K(z) = log E exp(z X) for complex z with Re z > -1 / (scale of the harvest)."""
         demand = np.zeros(z.shape, complex)
         for energy, probability in zip(self.energies_j, self.probabilities, strict=True):
             demand += probability * _expm1(energy * z)
         return np.asarray(self.arrival_rate * demand - self._log_harvest(z))
 
     def _log_harvest(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """-log E exp(-z H)."""
+        """Return -log E exp(-z H)."""
         scale = self.harvest_mean_j * self.harvest_cv**2
         return np.asarray(self.harvest_mean_j * z if scale == 0 else _log1p(scale * z) * self.harvest_cv**-2, complex)
 
     def slope(self, theta: float) -> float:
-        """K'(theta) for real theta: the mean of X where exp(theta X) weighs its distribution."""
+        """Return K'(theta) for real theta: the mean of X under its distribution weighted by exp(theta X)."""
         tilted = np.exp(np.minimum(self.energies_j * theta, 700.0))
         harvest = self.harvest_mean_j / (1 + self.harvest_mean_j * self.harvest_cv**2 * theta)
         return float(self.arrival_rate * (self.probabilities * self.energies_j) @ tilted - harvest)
@@ -154,7 +153,7 @@ SlotLaw = SlotDistribution
 
 @lru_cache(maxsize=8)
 def possible_tasks(scenario: Scenario) -> PossibleTasks:
-    """The tasks of a scenario, its noise on a grid."""
+    """Return the tasks of a scenario, its noise on a grid."""
     noise, levels = scenario.difficulty_noise, np.asarray(scenario.difficulties)
     z, probabilities = noise_grid(noise, scenario.models.laws.skill_slope)
     observed = np.repeat(levels, len(z))
@@ -166,12 +165,12 @@ def possible_tasks(scenario: Scenario) -> PossibleTasks:
 
 
 def cheapest(energy_j: FloatArray) -> FloatArray:
-    """The routing to the model of lowest energy: 1 for it, 0 for the others. Shapes (n, n_models)."""
+    """Route to the model of lowest energy: 1 for it, 0 for the others. Shapes (n, n_models)."""
     return np.eye(energy_j.shape[-1])[energy_j.argmin(axis=-1)]
 
 
 def with_errors(right: FloatArray, rate: float) -> FloatArray:
-    """Probabilities of a routing that errs at this rate; each of the other models is equally likely then."""
+    """Return the probabilities of a routing that errs at this rate, to each other model equally often."""
     return right * (1 - rate) + (1 - right) * (rate / max(right.shape[-1] - 1, 1))
 
 
@@ -205,7 +204,7 @@ def require_theory(scenario: Scenario, *, lossless: bool = True) -> None:
 
 
 def why_no_theory(scenario: Scenario) -> str | None:
-    """Why theory does not predict E[D_T] in a scenario, in a sentence; None if it does."""
+    """Say in a sentence why theory does not predict E[D_T] in a scenario; None if it does."""
     try:
         require_theory(scenario)
     except InputError as reason:
@@ -214,7 +213,7 @@ def why_no_theory(scenario: Scenario) -> str | None:
 
 
 def myopic_moments(scenario: Scenario) -> tuple[float, float]:
-    """E e and E e^2 of a task's energy on its model of lowest expected energy, in J and J^2."""
+    """Return E e and E e^2 of a task on its model of lowest expected energy, in J and J^2."""
     observed = np.asarray(scenario.difficulties)
     energies, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
     best = scenario.expected_energy_j(observed).argmin(axis=-1)
@@ -223,7 +222,7 @@ def myopic_moments(scenario: Scenario) -> tuple[float, float]:
 
 
 def myopic_volatility(scenario: Scenario) -> float:
-    """Standard deviation of a slot's demand minus harvest under the myopic dispatcher, in J, whatever the sources.
+    """Return the standard deviation of demand minus harvest under the myopic dispatcher, for any sources, in J.
 
     The demand is a sum of N energies e: its variance is E N Var e + Var N (E e)^2, for Poisson arrivals lambda E e^2.
     """
@@ -248,7 +247,7 @@ def gather_energies(energies_j: FloatArray, weights: FloatArray, n_bins: int = 4
 
 
 def _expm1(z: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """exp(z) - 1 without cancellation near 0, for complex z."""
+    """Return exp(z) - 1 without cancellation near 0, for complex z."""
     half = np.sin(z.imag / 2)
     real = np.expm1(z.real) * np.cos(z.imag) - 2 * half * half
     return real + 1j * np.exp(z.real) * np.sin(z.imag)

@@ -1,7 +1,5 @@
 """E[D_T] without approximation, by Spitzer's identity; it uses nothing of the simulator."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,7 +1,5 @@
 """Which model of a pool wins for which difficulty."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

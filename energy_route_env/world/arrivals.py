@@ -1,7 +1,5 @@
 """Tasks of an episode: when they arrive, how difficult they are, how long they may wait."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 

@@ -1,7 +1,5 @@
 """Sources of harvest."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
