@@ -43,7 +43,7 @@ class SurplusDeferral(Deferral):
             `python -m eval tune-threshold` in `solar` at ratio 1. An unlimited battery is never full.
 
     Raises:
-        ValueError: if the threshold lies outside [0, 1].
+        InputError: if the threshold lies outside [0, 1].
     """
 
     DEFAULT_THRESHOLD = 0.999

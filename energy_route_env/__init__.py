@@ -10,46 +10,39 @@ from typing import Any as _Any
 import gymnasium as _gym
 
 if TYPE_CHECKING:
-    from energy_route_env.decision import FEATURES, Decision
-    from energy_route_env.env import EnergyRouteEnv
-    from energy_route_env.pool.scaling_laws import ModelPool, ScalingLaws
-    from energy_route_env.scenario import Scenario
-    from energy_route_env.scenarios import SCENARIOS, make_scenario
-    from energy_route_env.vector_env import EnergyRouteVectorEnv
-    from energy_route_env.world.trace import Trace
+    from energy_route_env.decision import FEATURES as FEATURES
+    from energy_route_env.decision import Decision as Decision
+    from energy_route_env.env import EnergyRouteEnv as EnergyRouteEnv
+    from energy_route_env.pool.scaling_laws import ModelPool as ModelPool
+    from energy_route_env.pool.scaling_laws import ScalingLaws as ScalingLaws
+    from energy_route_env.scenario import Scenario as Scenario
+    from energy_route_env.scenarios import SCENARIOS as SCENARIOS
+    from energy_route_env.scenarios import make_scenario as make_scenario
+    from energy_route_env.vector_env import EnergyRouteVectorEnv as EnergyRouteVectorEnv
+    from energy_route_env.world.trace import Trace as Trace
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "FEATURES",
-    "SCENARIOS",
-    "Decision",
-    "EnergyRouteEnv",
-    "EnergyRouteVectorEnv",
-    "ModelPool",
-    "ScalingLaws",
-    "Scenario",
-    "Trace",
-    "make_scenario",
-]
-
 _HOMES = {
-    "decision": ("FEATURES", "Decision"),
-    "env": ("EnergyRouteEnv",),
-    "vector_env": ("EnergyRouteVectorEnv",),
-    "pool.scaling_laws": ("ModelPool", "ScalingLaws"),
-    "scenario": ("Scenario",),
-    "scenarios": ("SCENARIOS", "make_scenario"),
-    "world.trace": ("Trace",),
+    "FEATURES": "decision",
+    "SCENARIOS": "scenarios",
+    "Decision": "decision",
+    "EnergyRouteEnv": "env",
+    "EnergyRouteVectorEnv": "vector_env",
+    "ModelPool": "pool.scaling_laws",
+    "ScalingLaws": "pool.scaling_laws",
+    "Scenario": "scenario",
+    "Trace": "world.trace",
+    "make_scenario": "scenarios",
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> _Any:
     """Load a public name from its module (PEP 562)."""
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(_import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

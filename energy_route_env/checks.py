@@ -1,4 +1,4 @@
-"""How this package refuses bad input: one sentence with the field, its value and what is allowed."""
+"""How bad input is refused, everywhere: an `InputError` with the field, its value and what is allowed."""
 
 import difflib
 import math

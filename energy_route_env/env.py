@@ -79,7 +79,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     * v0: initial version
 
     Raises:
-        ValueError: if the scenario, a field or a value is not valid.
+        InputError: if the scenario, a field or a value is not valid.
     """
 
     metadata = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}  # noqa: RUF012  (declared by the base class)

@@ -40,11 +40,7 @@ DAY_S = 86_400.0
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """Everything that defines an experiment. The defaults are the paper's Appendix B.
-
-    Raises:
-        ValueError: naming the field, its value and what is allowed.
-    """
+    """Everything that defines an experiment. The defaults are the paper's Appendix B."""
 
     name: str = "custom"
     """What it is called."""

@@ -42,7 +42,7 @@ def make_scenario(scenario: str | Scenario = "paper", **overrides: Any) -> Scena
     """Return a named scenario, or one given as a value, with any of its fields overridden.
 
     Raises:
-        ValueError: if the name or a field is unknown (with the nearest valid one), or a value is not allowed.
+        InputError: if the name or a field is unknown (with the nearest valid one), or a value is not allowed.
 
     Example:
         >>> make_scenario("uncertain", renewable_ratio=0.9, horizon_slots=500).horizon_slots

@@ -39,7 +39,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         overrides: any field of the scenario.
 
     Raises:
-        ValueError: if an argument is not valid.
+        InputError: if an argument is not valid.
 
     Example:
         >>> import gymnasium as gym

@@ -25,9 +25,6 @@ class SB3EnergyRoute(VecEnv):
         num_envs: how many environments.
         reward_unit_j: joules to a unit of reward: 1 for joules, a task's mean energy for learning.
         overrides: any field of the scenario.
-
-    Raises:
-        InputError: if an argument is not valid.
     """
 
     def __init__(

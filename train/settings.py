@@ -77,9 +77,6 @@ def settings_for(scenario: str, shaping: Shaping, changes: PPOSettings | None = 
     """Return the complete settings: the changes first, then `SETTINGS`, then `DEFAULTS`.
 
     A scenario that is not in the table gets the settings of `uncertain`.
-
-    Raises:
-        InputError: naming the setting, its value and what is allowed.
     """
     table = SETTINGS.get((scenario, shaping), SETTINGS["uncertain", shaping])
     settings = DEFAULTS | table | (changes or {})

@@ -88,7 +88,7 @@ class Batch:
         apart = self._apart or trace.observed_difficulty is not trace.difficulty
         if trace.n_tasks > room or apart > self._apart:
             wanted = max(room, trace.n_tasks + trace.n_tasks // 8)
-            self.world = tables.with_room(self.world, wanted, apart)
+            self.world = tables.with_room(self.world, self.scenario, wanted, apart)
             self._apart = apart
 
     def step(self, actions: NDArray[np.int64], observation: Observation | None = None) -> Outcome:

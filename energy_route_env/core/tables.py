@@ -7,9 +7,6 @@ from energy_route_env.core.state import World, row_of
 from energy_route_env.scenario import Scenario
 from energy_route_env.world.trace import Trace
 
-BY_SLOT = {"harvested_before_j": 2, "arrived": 1, "due_left": 1}
-"""Tables by slot, and how many entries they have behind the last slot; all others are by task, with one more."""
-
 
 def make_room(scenario: Scenario, n: int, n_tasks: int, apart: bool) -> World:
     """Return empty tables of n rows, each with room for so many tasks.
@@ -20,8 +17,8 @@ def make_room(scenario: Scenario, n: int, n_tasks: int, apart: bool) -> World:
     energy_j, difficulty = np.zeros((*by_task, len(scenario.models))), np.zeros(by_task)
     slots = scenario.horizon_slots
     return World(
-        harvested_before_j=np.zeros((n, slots + BY_SLOT["harvested_before_j"])),
-        arrived=np.zeros((n, slots + BY_SLOT["arrived"]), np.int32),
+        harvested_before_j=np.zeros((n, slots + 2)),
+        arrived=np.zeros((n, slots + 1), np.int32),
         task_slot=np.full(by_task, slots, np.int32),
         energy_j=energy_j,
         expected_energy_j=np.zeros_like(energy_j) if apart else energy_j,
@@ -31,23 +28,16 @@ def make_room(scenario: Scenario, n: int, n_tasks: int, apart: bool) -> World:
         due_order=np.zeros(waits, np.int32),
         waiting_order=np.zeros(waits, np.int32),
         is_dispatched=np.zeros(waits, bool),
-        due_left=np.zeros((n, (slots + BY_SLOT["due_left"]) * scenario.can_wait), np.int32),
+        due_left=np.zeros((n, (slots + 1) * scenario.can_wait), np.int32),
     )
 
 
-def with_room(old: World, n_tasks: int, apart: bool) -> World:
-    """Return the same tables with room for more tasks, and what is true and what is seen held apart if asked for."""
-    seen = {"expected_energy_j": "energy_j", "observed_difficulty": "difficulty"}
-    tables = old._asdict()
-    for name, table in old._asdict().items():
-        if name not in BY_SLOT and table.shape[1] > 0:
-            new = np.zeros((len(table), n_tasks + 1, *table.shape[2:]), table.dtype)
-            new[:, : table.shape[1]] = table
-            tables[name] = new
-    for name, other in seen.items():
-        if getattr(old, name) is getattr(old, other) and not apart:
-            tables[name] = tables[other]
-    return World(**tables)
+def with_room(old: World, scenario: Scenario, n_tasks: int, apart: bool) -> World:
+    """Return the same tables with room for more tasks, or with what is true and what is seen held apart."""
+    new = make_room(scenario, len(old.arrived), n_tasks, apart)
+    for before, after in zip(old, new, strict=True):
+        after[:, : before.shape[1]] = before
+    return new
 
 
 def write(world: World, i: int, scenario: Scenario, trace: Trace, apart: bool) -> None:

@@ -24,7 +24,7 @@ class ScalingLaws:
     """Every published parameter of the laws, with its source.
 
     Raises:
-        ValueError: if a parameter is not positive and finite, or `failure_probability` is not below 1.
+        InputError: if a parameter is not positive and finite, or `failure_probability` is not below 1.
     """
 
     irreducible_loss: float = 1.69
@@ -176,7 +176,7 @@ class ModelPool(Pool):
         method: how token budgets are computed, "normal" (the paper) or "exact".
 
     Raises:
-        ValueError: if there is no model, a count is not positive and finite, or the method is unknown.
+        InputError: if there is no model, a count is not positive and finite, or the method is unknown.
     """
 
     n_params: tuple[float, ...] = (1e9, 1e10)

@@ -36,11 +36,7 @@ RICHEST = 1e3
 
 @dataclass(frozen=True)
 class PlanQuestion:
-    """The system to plan, the paper's by default, and what is wished for.
-
-    Raises:
-        InputError: naming the field, its value and what is allowed.
-    """
+    """The system to plan, the paper's by default, and what is wished for."""
 
     scenario: Scenario = field(default_factory=Scenario)
     """The system. Its efficiencies are those of the battery to plan; its capacity must be unlimited."""

@@ -61,9 +61,6 @@ class SlotDistribution:
         probabilities: their probabilities, shape (k,).
         harvest_mean_j: mean harvest of a slot in joules.
         harvest_cv: the harvest's coefficient of variation; 0 makes it constant.
-
-    Raises:
-        InputError: naming the field, the value and what is allowed.
     """
 
     arrival_rate: float

@@ -74,11 +74,7 @@ class Trace:
         return len(self.task_slot)
 
     def check(self) -> None:
-        """Check shapes, types and values.
-
-        Raises:
-            ValueError: naming the field, the value and what is allowed.
-        """
+        """Check shapes, types and values."""
         for field in fields(self):
             array = getattr(self, field.name)
             require(isinstance(array, np.ndarray), field.name, type(array).__name__, "a numpy array")
@@ -89,11 +85,7 @@ class Trace:
         self._check_values()
 
     def check_fits(self, horizon_slots: int, can_wait: bool) -> None:
-        """Check that it can be an episode of a scenario with this horizon, with or without tasks that can wait.
-
-        Raises:
-            InputError: naming the field, the value and what is allowed.
-        """
+        """Check that it can be an episode of a scenario with this horizon, with or without tasks that can wait."""
         self.check()
         shape, longest = self.harvest_j.shape, int(self.deadline_slots.max(initial=0))
         require(shape == (horizon_slots,), "harvest_j.shape", shape, f"({horizon_slots},), the horizon")
