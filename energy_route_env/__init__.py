@@ -4,20 +4,16 @@ Importing this package registers `EnergyRoute-v0` with Gymnasium. What it offers
 """
 
 from importlib import import_module as _import_module
-from typing import TYPE_CHECKING
-from typing import Any as _Any
+from typing import TYPE_CHECKING, Any as _Any
 
 import gymnasium as _gym
 
 if TYPE_CHECKING:
-    from energy_route_env.decision import FEATURES as FEATURES
-    from energy_route_env.decision import Decision as Decision
+    from energy_route_env.decision import FEATURES as FEATURES, Decision as Decision
     from energy_route_env.env import EnergyRouteEnv as EnergyRouteEnv
-    from energy_route_env.pool.scaling_laws import ModelPool as ModelPool
-    from energy_route_env.pool.scaling_laws import ScalingLaws as ScalingLaws
+    from energy_route_env.pool.scaling_laws import ModelPool as ModelPool, ScalingLaws as ScalingLaws
     from energy_route_env.scenario import Scenario as Scenario
-    from energy_route_env.scenarios import SCENARIOS as SCENARIOS
-    from energy_route_env.scenarios import make_scenario as make_scenario
+    from energy_route_env.scenarios import SCENARIOS as SCENARIOS, make_scenario as make_scenario
     from energy_route_env.vector_env import EnergyRouteVectorEnv as EnergyRouteVectorEnv
     from energy_route_env.world.trace import Trace as Trace
 

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from helpers.episodes import Naive, Played, play
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from energy_route_env import Scenario, Trace, make_scenario
 

@@ -9,10 +9,8 @@ import pytest
 from agents import make_dispatcher
 from energy_route_env import make_scenario
 from energy_route_env.checks import InputError
-from eval.curves import CurvesArgs, gather
-from eval.curves import main as draw_curves
-from eval.day import DayArgs, slot_by_slot
-from eval.day import main as show_day
+from eval.curves import CurvesArgs, gather, main as draw_curves
+from eval.day import DayArgs, main as show_day, slot_by_slot
 from eval.figures import day_figure, save_figure
 from eval.rollout import draw_traces, run_traces
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eval.benchmark import BenchmarkArgs
-from eval.benchmark import main as benchmark
+from eval.benchmark import BenchmarkArgs, main as benchmark
 from eval.pictures import PICTURES
 from eval.report import ReportArgs, _code, main, write_report
 from eval.summary import verdicts

@@ -5,6 +5,6 @@ imported only when a mode needs them.
 """
 
 from energy_route_env.rendering.screen import RENDER_FPS, RENDER_MODES, Screen
-from energy_route_env.rendering.view import Frame, Moment
+from energy_route_env.rendering.text import Frame, Moment
 
 __all__ = ["RENDER_FPS", "RENDER_MODES", "Frame", "Moment", "Screen"]

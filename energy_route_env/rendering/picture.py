@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image, ImageFont
 from PIL.ImageDraw import Draw, ImageDraw
 
-from energy_route_env.rendering.text import capacity_text, choice_text, wait_text
-from energy_route_env.rendering.view import Frame, View, has_days
+from energy_route_env.rendering.text import Frame, View, capacity_text, choice_text, has_days, wait_text
 from energy_route_env.scenario import DAY_S, Scenario
 from energy_route_env.units import FloatArray, IntArray, joules
 

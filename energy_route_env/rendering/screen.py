@@ -9,8 +9,7 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled, ResetNeeded
 
 from energy_route_env.core.state import Outcome
-from energy_route_env.rendering.text import describe
-from energy_route_env.rendering.view import Frame, Moment, View
+from energy_route_env.rendering.text import Frame, Moment, View, describe
 from energy_route_env.scenario import Scenario
 from energy_route_env.units import FloatArray
 

@@ -1,10 +1,95 @@
-"""An episode in words."""
+"""What is shown of an episode, and how it reads in words."""
 
 import math
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
-from energy_route_env.rendering.view import View
-from energy_route_env.scenario import Scenario
-from energy_route_env.units import joules
+import numpy as np
+from numpy.typing import NDArray
+
+from energy_route_env.core.state import Outcome
+from energy_route_env.scenario import DAY_S, Scenario
+from energy_route_env.units import FloatArray, joules
+
+Frame: TypeAlias = NDArray[np.uint8]
+"""A picture, shape (400, 640, 3)."""
+
+
+class Moment(NamedTuple):
+    """Where an episode stands, between two decisions or after the last."""
+
+    slot: int
+    """The current slot; the horizon itself once the episode is over."""
+    battery_j: float
+    battery_level: float
+    """From 0 to 1, as observed: share of the capacity, or B / (B + sigma sqrt(T)) if unlimited."""
+    harvest_left_j: float
+    due: int
+    waiting: int
+    observed_difficulty: float
+    slack_slots: int
+    """Slots that the task at hand may still wait."""
+
+
+@dataclass(eq=False)
+class View:
+    """An episode so far."""
+
+    scenario: Scenario
+    harvest_j: FloatArray
+    """Harvest of every slot, shape (horizon_slots,). Future slots are not shown."""
+    consumed_j: FloatArray
+    """Energy of the tasks dispatched in every slot, shape (horizon_slots,)."""
+    auxiliary_j: FloatArray
+    """Auxiliary energy of every slot, shape (horizon_slots,)."""
+    now: Moment
+    last: Outcome | None = None
+    """The last step; None after a reset."""
+
+    @property
+    def actions(self) -> list[str]:
+        names = [model_name(n) for n in self.scenario.models.n_params]
+        return [*names, "defer"] if self.scenario.can_wait else names
+
+    @property
+    def chosen(self) -> int | None:
+        """The action carried out by the last step, if there is one."""
+        if self.last is None or (self.last.model < 0 and not self.scenario.can_wait):
+            return None
+        return int(self.last.model) % len(self.actions)  # a deferral is model -1 and the last action
+
+    @property
+    def has_task(self) -> bool:
+        return self.now.due + self.now.waiting > 0
+
+    @property
+    def shown_slot(self) -> int:
+        """The current slot; the last one once the episode is over."""
+        return min(self.now.slot, self.scenario.horizon_slots - 1)
+
+    @property
+    def expected_j(self) -> FloatArray:
+        """Expected energy of the task at hand on every model, shape (n_models,)."""
+        return self.scenario.expected_energy_j(self.now.observed_difficulty)
+
+    @property
+    def clock(self) -> str:
+        """Day and time of day, if an episode lasts a day or longer."""
+        if not has_days(self.scenario):
+            return ""
+        day, second = divmod(self.now.slot * self.scenario.slot_seconds, DAY_S)
+        return f"day {day + 1:.0f}, {int(second // 3600):02d}:{int(second % 3600 // 60):02d}"
+
+
+def has_days(scenario: Scenario) -> bool:
+    """Whether an episode lasts a day or longer."""
+    return scenario.horizon_slots * scenario.slot_seconds >= DAY_S
+
+
+def model_name(n_params: float) -> str:
+    """Return a parameter count as models are called: 1e10 is 10B."""
+    scale, letter = next((s for s in ((1e12, "T"), (1e9, "B"), (1e6, "M")) if n_params >= s[0]), (1.0, ""))
+    return f"{n_params / scale:.3g}{letter}"
 
 
 def describe(view: View) -> str:

@@ -5,30 +5,19 @@ distribution of D_T, and `planning` what follows for a system to build.
 """
 
 from energy_route_env.theory.brownian import (
-    NO_DRIFT,
-    auxiliary_energy_cdf,
-    auxiliary_energy_quantile,
-    auxiliary_energy_std,
-    expected_auxiliary_energy,
-    regime,
-    transition_horizon,
-    value_function,
+    NO_DRIFT as NO_DRIFT,
+    auxiliary_energy_cdf as auxiliary_energy_cdf,
+    auxiliary_energy_quantile as auxiliary_energy_quantile,
+    auxiliary_energy_std as auxiliary_energy_std,
+    expected_auxiliary_energy as expected_auxiliary_energy,
+    regime as regime,
+    transition_horizon as transition_horizon,
+    value_function as value_function,
 )
-from energy_route_env.theory.slot import SlotDistribution, SlotLaw, gather_energies, why_no_theory
-from energy_route_env.theory.spitzer import exact_expected_auxiliary_energy
-
-__all__ = [
-    "NO_DRIFT",
-    "SlotDistribution",
-    "SlotLaw",
-    "auxiliary_energy_cdf",
-    "auxiliary_energy_quantile",
-    "auxiliary_energy_std",
-    "exact_expected_auxiliary_energy",
-    "expected_auxiliary_energy",
-    "gather_energies",
-    "regime",
-    "transition_horizon",
-    "value_function",
-    "why_no_theory",
-]
+from energy_route_env.theory.slot import (
+    SlotDistribution as SlotDistribution,
+    SlotLaw as SlotLaw,
+    gather_energies as gather_energies,
+    why_no_theory as why_no_theory,
+)
+from energy_route_env.theory.spitzer import exact_expected_auxiliary_energy as exact_expected_auxiliary_energy
