@@ -41,9 +41,6 @@ class SurplusDeferral(Deferral):
         scenario: the scenario.
         threshold: how full is nearly full, as a share of the capacity. The default is the best of
             `python -m eval tune-threshold` in `solar` at ratio 1. An unlimited battery is never full.
-
-    Raises:
-        InputError: if the threshold lies outside [0, 1].
     """
 
     DEFAULT_THRESHOLD = 0.999

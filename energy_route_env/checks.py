@@ -55,11 +55,6 @@ def require_sequence(field: str, value: Any, allowed: str) -> tuple[Any, ...]:
     return items
 
 
-def require_flag(field: str, value: Any) -> None:
-    """Require True or False."""
-    require(isinstance(value, (bool, np.bool_)), field, value, "True or False")
-
-
 def require_array(field: str, value: np.ndarray, ok: np.ndarray, allowed: str) -> None:
     """Require `ok` everywhere; the message shows the first entry that fails."""
     if not ok.all():

@@ -138,12 +138,8 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     def render(self) -> Frame | str | None:
         """Show the moment: the battery, harvest, demand and auxiliary energy so far, the queue and the last choice.
 
-        Returns:
-            An array (400, 640, 3) of uint8 for `rgb_array`, text for `ansi`, None for `human`, whose window shows
-            every step by itself.
-
-        Raises:
-            ResetNeeded: if no episode has begun.
+        Returns an array (400, 640, 3) of uint8 for `rgb_array`, text for `ansi`, None for `human`, whose window shows
+        every step by itself. Raises ResetNeeded if no episode has begun.
         """
         if self._screen is None:
             gym.logger.warn(

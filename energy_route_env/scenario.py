@@ -4,19 +4,11 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from energy_route_env.checks import (
-    MOST,
-    require,
-    require_flag,
-    require_real,
-    require_sequence,
-    require_whole,
-)
+from energy_route_env.checks import MOST, require, require_real, require_sequence, require_whole
 from energy_route_env.core.state import Battery
 from energy_route_env.pool.costs import TaskCosts
 from energy_route_env.pool.noise_grid import require_noise
@@ -88,7 +80,10 @@ class Scenario:
     def __post_init__(self) -> None:
         if not isinstance(self.models, ModelPool):
             object.__setattr__(self, "models", ModelPool(self.models))
-        object.__setattr__(self, "difficulties", _as_levels(self.difficulties))
+        levels = require_sequence("difficulties", self.difficulties, "one or more numbers")
+        for level in levels:
+            require_real("difficulties (one of them)", level)
+        object.__setattr__(self, "difficulties", levels)
         for name in ("name", "summary"):
             require(isinstance(getattr(self, name), str), name, getattr(self, name), "a string")
         for name in ("arrival_rate", "renewable_ratio"):
@@ -101,7 +96,7 @@ class Scenario:
         for name, low in (("deadline_slots", 0), ("horizon_slots", 1)):
             require_whole(name, getattr(self, name), low)
             object.__setattr__(self, name, int(getattr(self, name)))
-        require_flag("continuing", self.continuing)
+        require(isinstance(self.continuing, (bool, np.bool_)), "continuing", self.continuing, "True or False")
         self._check_sources()
         self._check_battery()
         self._check_size()
@@ -243,10 +238,3 @@ class Scenario:
     @cached_property
     def _drawn_levels(self) -> FloatArray:
         return np.asarray(self.difficulties)
-
-
-def _as_levels(difficulties: Any) -> tuple[float, ...]:
-    levels = require_sequence("difficulties", difficulties, "one or more numbers")
-    for level in levels:
-        require_real("difficulties (one of them)", level)
-    return levels

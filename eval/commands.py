@@ -15,13 +15,8 @@ Commands = Mapping[str, tuple[type, Callable[..., object]]]
 def run(prog: str, commands: Commands, if_interrupted: str) -> None:
     """Parse the command line and run the command.
 
-    Wrong input, a missing extra and an interruption print one line to stderr and exit with 1. Every other error shows
-    its traceback.
-
-    Args:
-        prog: name of the program in its help.
-        commands: the subcommands.
-        if_interrupted: what to say when the run is interrupted.
+    Wrong input, a missing extra and an interruption (with `if_interrupted`) print one line to stderr and exit with 1.
+    Every other error shows its traceback.
     """
     subcommands: dict[str, Callable[..., Any]] = {name: arguments for name, (arguments, _) in commands.items()}
     try:

@@ -50,14 +50,8 @@ class ResultFolder:
     While the run goes on, its parts are in `<name>.partial` beside it. A killed run leaves them there; the next run of
     that name renames them to `<name>.killed-<number>`.
 
-    Args:
-        results: the folder of all results.
-        name: the name of this one; if empty, <kind>-<date>-<time>.
-        kind: what ran.
-        overwrite: whether to replace an existing folder of that name, once the new one is complete.
-
-    Raises:
-        InputError: if the name is not a plain one, or a folder of that name exists and is not to be replaced.
+    Without a name it is called <kind>-<date>-<time>. `overwrite` replaces an existing folder of that name, once the new
+    one is complete; else that raises an InputError, as does a name that is not a plain one.
     """
 
     def __init__(self, results: Path, name: str | None, kind: str, overwrite: bool = False) -> None:

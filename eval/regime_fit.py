@@ -70,17 +70,8 @@ def draw_curves(distribution: SlotDistribution, slots: ArrayLike, trials: int, r
     With an unlimited lossless battery that starts empty, D_T is the largest sum of demand minus harvest over the first
     n <= T slots, at least 0 (docs/regimes.md). The slots of a battery-blind dispatcher are independent.
 
-    Args:
-        distribution: of demand minus harvest in one slot.
-        slots: rising numbers of slots, 1 or more, shape (checkpoints,).
-        trials: how many episodes.
-        rng: the generator.
-
-    Returns:
-        Joules, shape (trials, checkpoints).
-
-    Raises:
-        InputError: if the slots do not rise from 1 or more, or there is no trial.
+    The distribution is that of demand minus harvest in one slot. Slots, shape (checkpoints,), must rise from 1 or more.
+    Returns joules, shape (trials, checkpoints).
     """
     wanted = rising_slots("slots", slots, RISING)
     require_whole("trials", trials, 1)

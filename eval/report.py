@@ -43,12 +43,8 @@ def main(args: ReportArgs) -> None:
 def write_report(folder: Path, figures: Path | None = None) -> Path:
     """Write `folder`/report.html from the tables saved there, whole or not at all; return its path.
 
-    Args:
-        folder: a benchmark's, with summary.csv and run.json.
-        figures: a folder of figures to show too, with its run.json.
-
-    Raises:
-        InputError: if summary.csv or run.json is missing or not readable in a folder, or the summary holds no row.
+    The folder has a benchmark's summary.csv and run.json, that of figures to show has its run.json. If one of them is
+    missing or not readable, an InputError says so.
     """
     summary = read_csv(_existing(folder, "summary.csv", "folder"), "folder")
     records = [_record(folder, "folder")]

@@ -39,11 +39,7 @@ class Run(NamedTuple):
 
 
 def make_run(scenario: Scenario, name: str) -> Run:
-    """Return the run of the dispatcher of this name.
-
-    Raises:
-        InputError: if the name is unknown or the dispatcher does not fit the scenario.
-    """
+    """Return the run of the dispatcher of this name; an InputError says if it is unknown or does not fit."""
     return Run(scenario, name, make_dispatcher(name, scenario))
 
 

@@ -39,15 +39,9 @@ class SB3EnergyRoute(VecEnv):
         self._start = time.time()
 
     def seed(self, seed: int | None = None) -> list[int | None]:
-        """Set the seeds of the next reset, all derived from this one by numpy's `SeedSequence`.
+        """Derive every environment's seed for the next reset from this one by numpy's `SeedSequence`; return them.
 
         Unlike Gymnasium's `seed + i`, seeds that are close give environments that share no episode.
-
-        Args:
-            seed: any whole number from 0 on; None takes one from the system's entropy.
-
-        Returns:
-            The seed of every environment.
         """
         self._seeds = list(np.random.SeedSequence(seed).generate_state(self.num_envs, np.uint64).tolist())
         return self._seeds

@@ -167,14 +167,8 @@ def _reflected(
 ) -> Iterator[tuple[FloatArray, float]]:
     """Follow a content that starts at 0 and is kept in [0, cap]: probabilities after each slot, mean shortfall.
 
-    Ends early once the probabilities stand still.
-
-    Args:
-        change: probabilities of a slot's change in cells, from `lowest` (0 or less) on.
-        lowest: where it begins.
-        cap: the most that the content can be.
-        slots: how many slots to follow.
-        bend: the correction at 0, see `_bend`.
+    `change` has the probabilities of a slot's change in cells from `lowest` (0 or less) on; `bend` corrects cell 0, see
+    `_bend`. Ends early once the probabilities stand still.
     """
     from scipy import fft
 

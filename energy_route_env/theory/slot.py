@@ -88,14 +88,8 @@ class SlotDistribution:
     ) -> SlotDistribution:
         """Return the distribution under a routing, exact but for the noise's grid and `gather_energies`.
 
-        Args:
-            scenario: what arrives and what is harvested.
-            routing: where each task goes.
-            privileged: whether the routing is shown true difficulties and energies.
-            harvest_mean_j: mean harvest of a slot in joules; by default the scenario's.
-
-        Raises:
-            InputError: if slots are not independent, or an energy is not finite.
+        A `privileged` routing is shown true difficulties and energies. `harvest_mean_j` replaces the scenario's mean
+        harvest of a slot. Raises an InputError if slots are not independent, or an energy is not finite.
         """
         require_independent_slots(scenario)
         tasks, energy_j, probabilities = possible_tasks(scenario)
@@ -185,15 +179,7 @@ def require_independent_slots(scenario: Scenario) -> None:
 
 
 def require_theory(scenario: Scenario, *, lossless: bool = True) -> None:
-    """Require a scenario whose E[D_T] theory predicts: independent slots and the paper's ideal battery.
-
-    Args:
-        scenario: the scenario.
-        lossless: whether the battery's efficiencies must be 1 too.
-
-    Raises:
-        InputError: naming the field for which theory does not apply.
-    """
+    """Require what theory needs to predict E[D_T]: independent slots, the paper's battery (losses may be allowed)."""
     require_independent_slots(scenario)
     for name, value, ideal in zip(Battery._fields, scenario.battery, Battery(), strict=True):
         ok = value == ideal or ("efficiency" in name and not lossless)

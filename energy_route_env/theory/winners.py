@@ -23,13 +23,8 @@ class Winner:
 def winners(values: Callable[[FloatArray], FloatArray], pool: ModelPool, low: float, high: float) -> tuple[Winner, ...]:
     """Return the ranges of difficulty in [low, high] in which each model has the least of something.
 
-    Ranges narrower than a 2000th of the whole can be missed.
-
-    Args:
-        values: that something, from difficulties (n,) to (n, n_models), such as `pool.energy_j` or `pool.latency_s`.
-        pool: the models.
-        low: the hardest difficulty.
-        high: the easiest.
+    `values` maps difficulties (n,) to that something, (n, n_models), such as `pool.energy_j`. Ranges narrower than a
+    2000th of the whole can be missed.
     """
     grid = np.linspace(low, high, 2001)
     best = values(grid).argmin(axis=-1)

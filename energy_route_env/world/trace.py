@@ -43,15 +43,8 @@ class Trace:
     ) -> Trace:
         """Build and check a trace from anything array-like.
 
-        Args:
-            harvest_j: as in the class.
-            task_slot: as in the class.
-            difficulty: as in the class.
-            observed_difficulty: as in the class; the true difficulty where it is left out.
-            deadline_slots: as in the class; no task can wait where it is left out.
-
-        Raises:
-            ValueError: naming the field, the value and what is allowed.
+        Arguments are as in the class. Without `observed_difficulty` the true one is seen; without `deadline_slots` no
+        task can wait. What does not fit raises an InputError.
 
         Example:
             >>> Trace.of(harvest_j=[900.0, 0.0], task_slot=[0, 1], difficulty=[1.7, 1.9]).n_tasks
