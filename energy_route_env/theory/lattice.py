@@ -206,7 +206,7 @@ def least_capacity(
     below, above = _cells(slot, 1, -1, step), _cells(slot, 1, 1, step)
     if slots * 4 * most > MOST_WORK or below + above > MOST_WORK / 10:
         sentence = f"horizon_slots is {slots}, but it must be short enough for the lattice"
-        raise LatticeTooLongError(f"{sentence}, about {int(MOST_WORK / (4 * most))} slots at most with this slot slot.")
+        raise LatticeTooLongError(f"{sentence}, about {int(MOST_WORK / (4 * most))} slots at most with this slot.")
     change = _slot_masses(slot, step, below, above)
     bend, (content, lowest) = _bend(change), _battery_change(change, -below, charge, discharge)
     cost = lru_cache(None)(lambda cap: _shortfall(*_clipped(content, lowest, lowest, cap), cap, slots, bend))

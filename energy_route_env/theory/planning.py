@@ -10,8 +10,9 @@ method that made it:
 - "Brownian": the paper's Theorem 2 (arXiv 2601.00823), where the lattice would take too long.
 """
 
-import math
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -153,15 +154,8 @@ class PlanAnswer:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; infinite ones become None."""
-        return _plain(asdict(self))
-
-
-def _plain(item: Any) -> Any:
-    if isinstance(item, dict):
-        return {key: _plain(value) for key, value in item.items()}
-    if isinstance(item, (list, tuple)):
-        return [_plain(value) for value in item]
-    return None if isinstance(item, float) and not math.isfinite(item) else item
+        # JSON writes what is infinite as a constant, which is read as None.
+        return json.loads(json.dumps(asdict(self)), parse_constant=lambda constant: None)
 
 
 def budget_for(question: PlanQuestion) -> Value:
@@ -182,10 +176,6 @@ def _excess(question: PlanQuestion) -> float:
     if question.confidence is None or budget > 0:
         return budget_for(question).value - budget
     return question.confidence - auxiliary_distribution(question.slot, question.slots).probability(0.0)
-
-
-def _method(question: PlanQuestion) -> Method:
-    return "exact" if question.confidence is None else budget_for(question).method
 
 
 def _budget(question: PlanQuestion) -> float:
@@ -212,7 +202,7 @@ def harvest_for(question: PlanQuestion) -> Value:
     """
     none, high = replace(question, harvest_mean_j=0.0), question.right_demand_j
     if _excess(none) <= 0:
-        return Value(0.0, _method(none))
+        return Value(0.0, budget_for(none).method)
     most = RICHEST * high
     while _excess(replace(question, harvest_mean_j=high)) > 0:
         if high >= most:
@@ -220,7 +210,7 @@ def harvest_for(question: PlanQuestion) -> Value:
             raise _impossible(question, reason, replace(question, harvest_mean_j=most))
         high = min(4 * high, most)
     root = _root(lambda harvest: _excess(replace(question, harvest_mean_j=harvest)), high)
-    return Value(root, _method(replace(question, harvest_mean_j=root)))
+    return Value(root, budget_for(replace(question, harvest_mean_j=root)).method)
 
 
 def _root(function: Callable[[float], float], high: float) -> float:
@@ -241,9 +231,9 @@ def error_rate_for(question: PlanQuestion) -> Value:
     if _excess(flawless) > 0:
         raise _impossible(question, "the error rate would have to be negative", flawless)
     if _excess(always) <= 0:
-        return Value(1.0, _method(always))
+        return Value(1.0, budget_for(always).method)
     root = _root(lambda rate: _excess(replace(question, error_rate=rate)), 1.0)
-    return Value(root, _method(replace(question, error_rate=root)))
+    return Value(root, budget_for(replace(question, error_rate=root)).method)
 
 
 def horizon_for(question: PlanQuestion) -> Value:
@@ -260,7 +250,7 @@ def horizon_for(question: PlanQuestion) -> Value:
         need = budget_for(replace(question, horizon_slots=LONGEST))
         reason = f"every horizon up to {LONGEST} slots keeps it: that one needs {need.value:.6g} J ({need.method})"
         raise InputError(f"budget_j is {question.budget_j!r}, but {reason}; a horizon is limited by less only.")
-    return Value(float(longest), _method(replace(question, horizon_slots=longest)))
+    return Value(float(longest), budget_for(replace(question, horizon_slots=longest)).method)
 
 
 def _longest_mean(question: PlanQuestion) -> int:
@@ -297,14 +287,8 @@ def battery_for(question: PlanQuestion) -> Value:
     Raises:
         InputError: if the horizon is so long that the lattice would take minutes.
     """
-    capacity_j, method = least_capacity(
-        question.slot,
-        question.slots,
-        question.extra_share,
-        question.scenario.charge_efficiency,
-        question.scenario.discharge_efficiency,
-    )
-    return Value(capacity_j, method)
+    charge, discharge = question.scenario.charge_efficiency, question.scenario.discharge_efficiency
+    return Value(*least_capacity(question.slot, question.slots, question.extra_share, charge, discharge))
 
 
 def answer(question: PlanQuestion) -> PlanAnswer:
@@ -317,14 +301,31 @@ def answer(question: PlanQuestion) -> PlanAnswer:
         >>> round(answer(PlanQuestion()).mean_j.value, 1)
         17171.5
     """
-    return PlanAnswer(**_moments(question), **_auxiliary(question), **_needs(question), **_winners(question))
+    scenario, models = question.scenario, question.scenario.models
+    low, high = min(scenario.difficulties), max(scenario.difficulties)
+    limited = question.budget_j is not None
+    on_average = replace(question, confidence=None)
+    level = question.confidence or CONFIDENCE
+    sure = replace(question, confidence=level)
+    battery: Value | None = None
+    with suppress(LatticeTooLongError):
+        battery = battery_for(question)
+    return PlanAnswer(
+        **_moments(question),
+        **_auxiliary(question, level),
+        battery_j=battery,
+        harvest_for_mean_j=harvest_for(on_average) if limited else None,
+        harvest_for_quantile_j=harvest_for(sure) if limited else None,
+        cheapest=winners(scenario.expected_energy_j, models, low, high),
+        fastest=winners(scenario.latency_s, models, low, high),
+    )
 
 
 def _moments(question: PlanQuestion) -> dict[str, Any]:
-    """Return regime, energies of a task and of a slot, drift and volatility."""
+    """Return regimes, energies of a task and of a slot, drift and volatility."""
     slot, (_, energy_j, probabilities) = question.slot, possible_tasks(question.scenario)
     least = float(probabilities @ energy_j.min(axis=1))
-    right = question.right_demand_j - question.harvest_j
+    rounding = 1e-9 * (slot.demand_mean_j + slot.harvest_mean_j)
     values = {
         "c_lb_task_j": least,
         "c_lb_slot_j": question.scenario.arrival_rate * least,
@@ -333,52 +334,27 @@ def _moments(question: PlanQuestion) -> dict[str, Any]:
         "drift_j": slot.drift,
         "volatility_j": slot.volatility,
     }
-    rounding = 1e-9 * (slot.demand_mean_j + slot.harvest_mean_j)
-    names = {"regime": slot.drift, "regime_without_errors": right}
-    return {name: str(regime(drift, rounding)) for name, drift in names.items()} | {
-        name: Value(value, "exact") for name, value in values.items()
+    return {
+        "regime": str(regime(slot.drift, rounding)),
+        "regime_without_errors": str(regime(question.right_demand_j - question.harvest_j, rounding)),
+        **{name: Value(value, "exact") for name, value in values.items()},
     }
 
 
-def _auxiliary(question: PlanQuestion) -> dict[str, Any]:
-    """Return the distribution of D_T, and what routing errors add to its mean."""
-    slot, level = question.slot, question.confidence or CONFIDENCE
+def _auxiliary(question: PlanQuestion, level: float) -> dict[str, Any]:
+    """Return mean, spread and the quantile of this level of D_T, and what routing errors add to the mean."""
+    slot = question.slot
     spread = auxiliary_distribution(slot, question.slots)
     flawless = replace(question, harvest_mean_j=question.harvest_j, error_rate=0.0)
-    added = slot.drift - flawless.slot.drift if question.error_rate > 0 else 0.0
-    transition = float(transition_horizon(added, slot.volatility)) if added != 0 else math.inf
     mean = _mean(question)
     brownian = float(expected_auxiliary_energy(slot.drift, slot.volatility, question.slots))
+    transition = float(transition_horizon(slot.drift - flawless.slot.drift, slot.volatility))
     return {
         "mean_j": Value(mean, "exact"),
         "mean_brownian_j": Value(brownian, "Brownian"),
         "std_j": Value(spread.std_j, spread.method),
         "quantile_level": level,
         "quantile_j": Value(spread.quantile(level), spread.method),
-        "error_cost_j": Value(mean - _mean(flawless) if question.error_rate > 0 else 0.0, "exact"),
+        "error_cost_j": Value(mean - _mean(flawless), "exact"),
         "transition_slots": Value(transition, "Brownian"),
-    }
-
-
-def _needs(question: PlanQuestion) -> dict[str, Any]:
-    """Return the battery, and with a budget the harvest."""
-    budget = question.budget_j is not None
-    sure = replace(question, confidence=question.confidence or CONFIDENCE)
-    try:
-        battery = battery_for(question)
-    except LatticeTooLongError:
-        battery = None
-    return {
-        "battery_j": battery,
-        "harvest_for_mean_j": harvest_for(replace(question, confidence=None)) if budget else None,
-        "harvest_for_quantile_j": harvest_for(sure) if budget else None,
-    }
-
-
-def _winners(question: PlanQuestion) -> dict[str, Any]:
-    scenario, pool = question.scenario, question.scenario.models
-    low, high = min(scenario.difficulties), max(scenario.difficulties)
-    return {
-        "cheapest": winners(scenario.expected_energy_j, pool, low, high),
-        "fastest": winners(scenario.latency_s, pool, low, high),
     }

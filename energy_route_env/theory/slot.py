@@ -36,17 +36,6 @@ class Tasks(NamedTuple):
     """Joules that each really takes on each model, shape (n, n_models), likewise."""
 
 
-class PossibleTasks(NamedTuple):
-    """n kinds of tasks and how often they come."""
-
-    tasks: Tasks
-    """As a privileged dispatcher sees them."""
-    energy_j: FloatArray
-    """Joules that each takes on each model, shape (n, n_models)."""
-    probabilities: FloatArray
-    """Shape (n,)."""
-
-
 Routing = Callable[[Tasks], FloatArray]
 """The probability of each model for each task, shape (n, n_models)."""
 
@@ -124,12 +113,9 @@ class SlotDistribution:
         demand = np.zeros(z.shape, complex)
         for energy, probability in zip(self.energies_j, self.probabilities, strict=True):
             demand += probability * _expm1(energy * z)
-        return np.asarray(self.arrival_rate * demand - self._log_harvest(z))
-
-    def _log_harvest(self, z: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """Return -log E exp(-z H)."""
         scale = self.harvest_mean_j * self.harvest_cv**2
-        return np.asarray(self.harvest_mean_j * z if scale == 0 else _log1p(scale * z) * self.harvest_cv**-2, complex)
+        harvest = self.harvest_mean_j * z if scale == 0 else _log1p(scale * z) * self.harvest_cv**-2
+        return np.asarray(self.arrival_rate * demand - harvest)
 
     def slope(self, theta: float) -> float:
         """Return K'(theta) for real theta: the mean of X under its distribution weighted by exp(theta X)."""
@@ -143,8 +129,13 @@ SlotLaw = SlotDistribution
 
 
 @lru_cache(maxsize=8)
-def possible_tasks(scenario: Scenario) -> PossibleTasks:
-    """Return the tasks of a scenario, its noise on a grid."""
+def possible_tasks(scenario: Scenario) -> tuple[Tasks, FloatArray, FloatArray]:
+    """Return the n kinds of tasks of a scenario, its noise on a grid.
+
+    Returns:
+        The tasks as a privileged dispatcher sees them, their joules on each model, shape (n, n_models), and their
+        probabilities, shape (n,).
+    """
     noise, levels = scenario.difficulty_noise, np.asarray(scenario.difficulties)
     z, probabilities = noise_grid(noise, scenario.models.laws.skill_slope)
     observed = np.repeat(levels, len(z))
@@ -152,7 +143,7 @@ def possible_tasks(scenario: Scenario) -> PossibleTasks:
     expected_j = np.repeat(scenario.expected_energy_j(levels), len(z), axis=0)
     energy_j = scenario.energy_j(difficulty)
     tasks = Tasks(observed, expected_j, difficulty, energy_j)
-    return PossibleTasks(tasks, energy_j, np.tile(probabilities, len(levels)) / len(levels))
+    return tasks, energy_j, np.tile(probabilities, len(levels)) / len(levels)
 
 
 def cheapest(energy_j: FloatArray) -> FloatArray:
