@@ -53,7 +53,7 @@ def test_an_unlimited_battery_is_half_full_at_sigma_sqrt_t() -> None:
     assert where(env.render(), picture.BATTERY).sum() == picture.BATTERY_WIDTH * picture.BATTERY_HEIGHT / 2
 
 
-def test_a_square_is_drawn_for_each_task_due_or_waiting() -> None:
+def test_a_square_is_shown_for_each_task_due_or_waiting() -> None:
     square, legend = 64, 100
     for queue, shown in (
         ((0, 0), (0, 0)),
@@ -67,7 +67,7 @@ def test_a_square_is_drawn_for_each_task_due_or_waiting() -> None:
         assert tuple(found) == shown, "the last are left out if there is no room"
 
 
-def test_harvest_is_drawn_up_to_the_current_slot_and_none_to_come() -> None:
+def test_harvest_is_shown_up_to_the_current_slot_and_none_to_come() -> None:
     for slot in range(7):
         sun = where(begun(harvest_j=600.0, slot=slot).render(), picture.SUN)[FLOWS].any(axis=0)
         end = picture.CHART_WIDTH * min(slot + 1, 6) / 6
@@ -93,7 +93,7 @@ def test_a_large_harvest_sets_the_scale() -> None:
     assert heights(where(screen.render(), picture.SUN)[FLOWS]).tolist() == [int(picture.FLOWS_HEIGHT / 1.15)]
 
 
-def test_the_first_slot_of_many_is_drawn() -> None:
+def test_the_first_slot_of_many_is_shown() -> None:
     screen = begun(replace(SIX, horizon_slots=1000), harvest_j=SIX.mean_demand_j)
     screen.record(outcome(0.0, 100.0), START)
     for color, chart, pixels in ((picture.SUN, FLOWS, 40), (picture.DEMAND, FLOWS, 2), (picture.AUXILIARY, GRID, 2)):
@@ -148,7 +148,7 @@ def test_the_only_difficulty_lies_in_the_middle() -> None:
     assert mark(replace(SIX, difficulties=(1.8,))) == [40, 41, 42, 43, 44]
 
 
-def test_no_bar_and_no_mark_is_drawn_without_a_task() -> None:
+def test_no_bar_and_no_mark_is_shown_without_a_task() -> None:
     assert mark(SIX, due=0) == []
     assert area(begun(due=0), picture.EXPECTED) == 0
 

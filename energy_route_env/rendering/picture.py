@@ -1,4 +1,4 @@
-"""An episode as a picture, drawn by Pillow."""
+"""An episode as a picture, painted by Pillow."""
 
 import math
 from functools import lru_cache
@@ -29,34 +29,31 @@ TASK_TOP, CHOICE_TOP = 268, 376
 
 
 class Picture:
-    """Draws the episodes of a scenario; what is the same in all of them is drawn once."""
+    """Paints the episodes of a scenario on a background that they share."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._background = Image.new("RGB", (WIDTH, HEIGHT), "white")
         pen = Draw(self._background)
-        _draw_frame(pen, scenario)
-        _draw_battery_case(pen, scenario)
-        _draw_time_axis(pen, scenario)
+        _paint_frame(pen, scenario)
+        _paint_battery_case(pen, scenario)
+        _paint_time_axis(pen, scenario)
 
-    def draw(self, view: View) -> Frame:
+    def paint(self, view: View) -> Frame:
         """Return the view as a picture, shape (HEIGHT, WIDTH, 3)."""
         image = self._background.copy()
         pen = Draw(image)
         when = filter(None, [view.clock, f"slot {view.now.slot} of {view.scenario.horizon_slots}"])
         _write(pen, WIDTH - LEFT, 12, "    ".join(when), size=15, align=1)
-        _draw_battery(pen, view)
-        _draw_flows(pen, view)
-        _draw_auxiliary(pen, view)
-        _draw_queue(pen, view)
-        _draw_task(pen, view)
-        _draw_legend(pen, LEFT, CHOICE_TOP, CHOICE, f"last choice: {choice_text(view)}")
+        _paint_battery(pen, view)
+        _paint_flows(pen, view)
+        _paint_auxiliary(pen, view)
+        _paint_queue(pen, view)
+        _paint_task(pen, view)
+        _paint_legend(pen, LEFT, CHOICE_TOP, CHOICE, f"last choice: {choice_text(view)}")
         return np.array(image)
 
 
-# The background
-
-
-def _draw_frame(pen: ImageDraw, scenario: Scenario) -> None:
+def _paint_frame(pen: ImageDraw, scenario: Scenario) -> None:
     _write(pen, LEFT, 10, scenario.name[:32], size=17)
     _fill(pen, LEFT, 38, WIDTH - 2 * LEFT, 1, TRACK)
     _write(pen, WIDTH - LEFT, 46, "in this slot", MUTED, align=1)
@@ -65,7 +62,7 @@ def _draw_frame(pen: ImageDraw, scenario: Scenario) -> None:
         _write(pen, CHART - 6, top + height - 11, "0", MUTED, size=11, align=1)
 
 
-def _draw_battery_case(pen: ImageDraw, scenario: Scenario) -> None:
+def _paint_battery_case(pen: ImageDraw, scenario: Scenario) -> None:
     _write(pen, LEFT, 46, "battery")
     _fill(pen, LEFT + BATTERY_WIDTH / 2 - 12, BATTERY_TOP - 6, 24, 6, MUTED)
     _fill(pen, LEFT - 2, BATTERY_TOP - 2, BATTERY_WIDTH + 4, BATTERY_HEIGHT + 4, MUTED)
@@ -73,8 +70,8 @@ def _draw_battery_case(pen: ImageDraw, scenario: Scenario) -> None:
     _write(pen, LEFT, BATTERY_TOP + BATTERY_HEIGHT + 28, capacity_text(scenario), MUTED)
 
 
-def _draw_time_axis(pen: ImageDraw, scenario: Scenario) -> None:
-    """Draw a mark for each day, or for each quarter of the slots; at most eight."""
+def _paint_time_axis(pen: ImageDraw, scenario: Scenario) -> None:
+    """Mark each day, or each quarter of the slots; at most eight."""
     horizon, y = scenario.horizon_slots, AUXILIARY_TOP + AUXILIARY_HEIGHT + 3
     step = DAY_S / scenario.slot_seconds if has_days(scenario) else math.ceil(horizon / 4)
     step *= max(1, math.ceil(horizon / step / 8))
@@ -85,10 +82,7 @@ def _draw_time_axis(pen: ImageDraw, scenario: Scenario) -> None:
         _write(pen, x + 4, y, f"day {day:.0f}" if has_days(scenario) else f"slot {i * step}", MUTED, size=11)
 
 
-# The moment
-
-
-def _draw_battery(pen: ImageDraw, view: View) -> None:
+def _paint_battery(pen: ImageDraw, view: View) -> None:
     level = view.now.battery_level
     full = BATTERY_HEIGHT * level
     _fill(pen, LEFT, BATTERY_TOP + BATTERY_HEIGHT - full, BATTERY_WIDTH, full, BATTERY)
@@ -96,54 +90,53 @@ def _draw_battery(pen: ImageDraw, view: View) -> None:
     _write(pen, LEFT, BATTERY_TOP + BATTERY_HEIGHT + 8, joules(view.now.battery_j), size=15)
 
 
-def _draw_flows(pen: ImageDraw, view: View) -> None:
-    """Draw harvest and demand of the slots so far."""
+def _paint_flows(pen: ImageDraw, view: View) -> None:
     harvest_j, demand_j = view.harvest_j[view.shown_slot], view.consumed_j[view.shown_slot]
-    _draw_legend(pen, CHART, 46, SUN, f"harvest {joules(harvest_j)}")
-    _draw_legend(pen, CHART + 150, 46, DEMAND, f"demand {joules(demand_j)}")
+    _paint_legend(pen, CHART, 46, SUN, f"harvest {joules(harvest_j)}")
+    _paint_legend(pen, CHART + 150, 46, DEMAND, f"demand {joules(demand_j)}")
     scale_j = max(1.15 * float(view.harvest_j.max()), 2 * view.scenario.mean_demand_j) or 1.0
     ground = FLOWS_TOP + FLOWS_HEIGHT
     sun = _curve(view, view.harvest_j / scale_j, ground, FLOWS_HEIGHT)
     pen.polygon([CHART, ground, *sun.ravel().tolist(), int(sun[-1, 0]), ground], SUN)
-    _draw_axes(pen, view, FLOWS_TOP, FLOWS_HEIGHT, scale_j)
-    _draw_line(pen, _curve(view, view.consumed_j / scale_j, ground - 2, FLOWS_HEIGHT - 2), DEMAND)
+    _paint_axes(pen, view, FLOWS_TOP, FLOWS_HEIGHT, scale_j)
+    _paint_line(pen, _curve(view, view.consumed_j / scale_j, ground - 2, FLOWS_HEIGHT - 2), DEMAND)
 
 
-def _draw_auxiliary(pen: ImageDraw, view: View) -> None:
-    """Draw the auxiliary energy so far, cumulated over the slots."""
+def _paint_auxiliary(pen: ImageDraw, view: View) -> None:
+    """Paint the auxiliary energy so far, cumulated over the slots."""
     so_far_j = view.auxiliary_j.cumsum()
-    _draw_legend(pen, CHART, 162, AUXILIARY, f"auxiliary (grid) so far {joules(so_far_j[-1])}")
+    _paint_legend(pen, CHART, 162, AUXILIARY, f"auxiliary (grid) so far {joules(so_far_j[-1])}")
     scale_j = _round_up(max(so_far_j[-1], view.scenario.mean_demand_j)) or 1.0
     ground = AUXILIARY_TOP + AUXILIARY_HEIGHT
-    _draw_axes(pen, view, AUXILIARY_TOP, AUXILIARY_HEIGHT, scale_j)
-    _draw_line(pen, _curve(view, so_far_j / scale_j, ground - 2, AUXILIARY_HEIGHT - 2), AUXILIARY)
+    _paint_axes(pen, view, AUXILIARY_TOP, AUXILIARY_HEIGHT, scale_j)
+    _paint_line(pen, _curve(view, so_far_j / scale_j, ground - 2, AUXILIARY_HEIGHT - 2), AUXILIARY)
 
 
-def _draw_queue(pen: ImageDraw, view: View) -> None:
-    """Draw a square for each task, due ones first, as many as there is room for."""
+def _paint_queue(pen: ImageDraw, view: View) -> None:
+    """Paint a square for each task, due ones first, as many as there is room for."""
     columns, rows, pitch, top = 16, 6, 10, 312
     due, waiting = view.now.due, view.now.waiting
-    _draw_legend(pen, LEFT, TASK_TOP, DUE, f"due now {due}")
-    _draw_legend(pen, LEFT, TASK_TOP + 19, WAITING, f"may wait {waiting}")
+    _paint_legend(pen, LEFT, TASK_TOP, DUE, f"due now {due}")
+    _paint_legend(pen, LEFT, TASK_TOP + 19, WAITING, f"may wait {waiting}")
     for i in range(min(due + waiting, columns * rows)):
         row, column = divmod(i, columns)
         _fill(pen, LEFT + column * pitch, top + row * pitch, 8, 8, DUE if i < due else WAITING)
 
 
-def _draw_task(pen: ImageDraw, view: View) -> None:
-    """Draw the task at hand and a row for each action; the last choice is marked."""
+def _paint_task(pen: ImageDraw, view: View) -> None:
+    """Paint the task at hand and a row for each action; the last choice is marked."""
     if view.has_task:
         _write(pen, CHART, TASK_TOP, f"task at hand: difficulty {view.now.observed_difficulty:.4g}")
-        _draw_difficulty(pen, view)
+        _paint_difficulty(pen, view)
     else:
         _write(pen, CHART, TASK_TOP, "no task at hand", MUTED)
     pitch = min(72 / len(view.actions), 24)
     for action in range(len(view.actions)):
-        _draw_action(pen, view, action, TASK_TOP + 22 + action * pitch, pitch)
+        _paint_action(pen, view, action, TASK_TOP + 22 + action * pitch, pitch)
 
 
-def _draw_difficulty(pen: ImageDraw, view: View) -> None:
-    """Draw where the task lies between the scenario's hardest and easiest."""
+def _paint_difficulty(pen: ImageDraw, view: View) -> None:
+    """Paint where the task lies between the scenario's hardest and easiest."""
     left, width = 504, 84
     low, high = min(view.scenario.difficulties), max(view.scenario.difficulties)
     share = (view.now.observed_difficulty - low) / (high - low) if high > low else 0.5
@@ -153,8 +146,8 @@ def _draw_difficulty(pen: ImageDraw, view: View) -> None:
     _fill(pen, left + width * min(max(share, 0.0), 1.0) - 2, TASK_TOP + 3, 5, 12, INK)
 
 
-def _draw_action(pen: ImageDraw, view: View, action: int, y: float, pitch: float) -> None:
-    """Draw an action's row with the expected energy as a bar. Names are left out if the row is too low."""
+def _paint_action(pen: ImageDraw, view: View, action: int, y: float, pitch: float) -> None:
+    """Paint an action's row with the expected energy as a bar. Names are left out if the row is too low."""
     if action == view.chosen:
         _fill(pen, CHART - 4, y, CHART_WIDTH + 4, pitch - 1, CHOICE)
     fits, middle = pitch >= 14, round(y + pitch / 2) - 8
@@ -169,9 +162,6 @@ def _draw_action(pen: ImageDraw, view: View, action: int, y: float, pitch: float
     width = 240 * energy_j / max(most_j, energy_j)
     _fill(pen, CHART + 56, y + pitch * 0.2, width, pitch * 0.6, EXPECTED)
     _write(pen, CHART + 62 + round(width), middle, f"{joules(energy_j)} expected" * fits)
-
-
-# Strokes
 
 
 def _fill(pen: ImageDraw, x: float, y: float, width: float, height: float, color: Color) -> None:
@@ -199,21 +189,21 @@ def _letters(text: str, size: int) -> Image.Image:
 _font = lru_cache(ImageFont.load_default)
 
 
-def _draw_legend(pen: ImageDraw, x: int, y: int, color: Color, text: str) -> None:
-    """Draw a coloured square and what it stands for."""
+def _paint_legend(pen: ImageDraw, x: int, y: int, color: Color, text: str) -> None:
+    """Paint a coloured square and what it stands for."""
     _fill(pen, x, y + 3, 10, 10, color)
     _write(pen, x + 16, y, text)
 
 
-def _draw_axes(pen: ImageDraw, view: View, top: int, height: int, scale_j: float) -> None:
-    """Draw a chart's ground and the current slot, and write what the top stands for."""
+def _paint_axes(pen: ImageDraw, view: View, top: int, height: int, scale_j: float) -> None:
+    """Paint a chart's ground and the current slot, and write what the top stands for."""
     _fill(pen, CHART, top + height, CHART_WIDTH, 1, MUTED)
     _fill(pen, CHART + min(_columns_so_far(view), CHART_WIDTH - 1), top, 1, height, MUTED)
     _write(pen, CHART - 6, top - 4, joules(scale_j), MUTED, size=11, align=1)
 
 
-def _draw_line(pen: ImageDraw, curve: IntArray, color: Color) -> None:
-    """Draw a curve in steps, two pixels thick where it is level."""
+def _paint_line(pen: ImageDraw, curve: IntArray, color: Color) -> None:
+    """Paint a curve in steps, two pixels thick where it is level."""
     before = np.concatenate([curve[:1], curve[:-1]])
     steps = np.stack([curve[:, 0], before[:, 1], curve[:, 0], curve[:, 1]], axis=1)
     for line in (steps, steps + np.array([0, 1, 0, 1])):

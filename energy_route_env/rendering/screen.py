@@ -72,7 +72,7 @@ class Screen:
             from energy_route_env.rendering.picture import Picture
 
             self._picture = Picture(self.scenario)
-        frame = self._picture.draw(view)
+        frame = self._picture.paint(view)
         if self.mode == "rgb_array":
             return frame
         self._show(frame)
