@@ -202,3 +202,9 @@ def test_scenario_energy_is_the_pools_times_the_queries_at_its_own_levels_and_be
 def test_a_known_level_beside_an_unknown_one_is_computed_like_it() -> None:
     scenario, mixed = make_scenario("paper"), np.array([1.7, 1.7123, 1.9])
     np.testing.assert_allclose(scenario.energy_j(mixed), scenario.models.energy_j(mixed), rtol=1e-15)
+
+
+@pytest.mark.parametrize("difficulty", [np.nan, -np.inf, -1e300])
+def test_a_difficulty_without_a_finite_energy_is_refused(difficulty: float) -> None:
+    with pytest.raises(InputError, match=r"difficulty is .*large enough \(easy enough\) for a finite energy"):
+        make_scenario("paper").energy_j([1.8, difficulty])

@@ -52,7 +52,7 @@ class TaskCosts:
     def _index(self, wanted: FloatArray) -> IntArray:
         """Return the nearest level if they are evenly spaced, as in the paper, without a search; else some level."""
         steps = (wanted - self._levels[0]) * self._per_level + 0.5
-        return np.minimum(np.maximum(steps, 0), self._last).astype(np.int64)
+        return np.fmin(np.fmax(steps, 0), self._last).astype(np.int64)  # nan becomes 0
 
 
 def _finite(wanted: FloatArray, compute: Callable[[ArrayLike], FloatArray]) -> FloatArray:
