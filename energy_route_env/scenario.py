@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from energy_route_env.checks import MOST, require, require_real, require_sequence, require_whole
 from energy_route_env.core.state import Battery
+from energy_route_env.pool.base import Pool
 from energy_route_env.pool.costs import TaskCosts
 from energy_route_env.pool.noise_grid import require_noise
 from energy_route_env.pool.scaling_laws import ModelPool
@@ -38,8 +39,8 @@ class Scenario:
     """What it is called."""
     summary: str = ""
     """What it is, in a line."""
-    models: ModelPool = PAPER_POOL
-    """The pool; a sequence of parameter counts will do."""
+    models: Pool = PAPER_POOL
+    """The pool; parameter counts in place of one make a `ModelPool`."""
     difficulties: tuple[float, ...] = PAPER_DIFFICULTIES
     """Equally likely observed difficulties, in units of pretraining loss; smaller is harder."""
     difficulty_noise: float = 0.0
@@ -78,7 +79,7 @@ class Scenario:
     """Hide the time left and report the horizon as `truncated` instead of `terminated`."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.models, ModelPool):
+        if not isinstance(self.models, Pool):
             object.__setattr__(self, "models", ModelPool(self.models))
         levels = require_sequence("difficulties", self.difficulties, "one or more numbers")
         for level in levels:
@@ -89,7 +90,7 @@ class Scenario:
         for name in ("arrival_rate", "renewable_ratio"):
             require_real(name, getattr(self, name), 0.0)
         require_real("difficulty_noise", self.difficulty_noise, 0.0)
-        require_noise(self.difficulty_noise, self.models.laws.skill_slope)
+        require_noise(self.difficulty_noise, self.models.skill_slope)
         for name in ("queries_per_task", "slot_seconds"):
             require_real(name, getattr(self, name), 0.0, above=True)
         require_real("deferrable_share", self.deferrable_share, 0.0, 1.0)

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 
 from energy_route_env.checks import require, require_real, require_sequence
 from energy_route_env.pool.base import Pool
-from energy_route_env.pool.noise_grid import gauss_rule
 from energy_route_env.units import FloatArray
 
 BudgetMethod = Literal["normal", "exact"]
@@ -191,31 +190,12 @@ class ModelPool(Pool):
         require(isinstance(self.laws, ScalingLaws), "laws", self.laws, "a ScalingLaws")
         require(self.method in get_args(BudgetMethod), "method", self.method, "'normal' or 'exact'")
 
-    def __len__(self) -> int:
-        return len(self.n_params)
+    @property
+    def skill_slope(self) -> float:
+        return self.laws.skill_slope
 
     def energy_j(self, difficulty: ArrayLike) -> FloatArray:
         return inference_energy(self.n_params, np.asarray(difficulty, float)[..., None], self.method, self.laws)
 
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
         return inference_latency(self.n_params, np.asarray(difficulty, float)[..., None], self.method, self.laws)
-
-    def possible_energy_j(self, observed: ArrayLike, noise: float) -> tuple[FloatArray, FloatArray]:
-        """Return the energies at the nodes of the difficulty's noise, and the nodes' probabilities.
-
-        Args:
-            observed: observed difficulties; the true one is observed + Normal(0, noise^2).
-            noise: standard deviation s, in units of pretraining loss.
-
-        Returns:
-            Joules of shape `observed.shape + (n_models, n_nodes)` and weights of shape (n_nodes,).
-        """
-        nodes, weights = gauss_rule(noise)
-        energies = self.energy_j(np.asarray(observed, float)[..., None] + noise * nodes)
-        return np.moveaxis(energies, -1, -2), weights
-
-    def expected_energy_j(self, observed: ArrayLike, noise: float) -> FloatArray:
-        if noise == 0:
-            return self.energy_j(observed)
-        energies, weights = self.possible_energy_j(observed, noise)
-        return energies @ weights

@@ -137,7 +137,7 @@ def possible_tasks(scenario: Scenario) -> tuple[Tasks, FloatArray, FloatArray]:
         probabilities, shape (n,).
     """
     noise, levels = scenario.difficulty_noise, np.asarray(scenario.difficulties)
-    z, probabilities = noise_grid(noise, scenario.models.laws.skill_slope)
+    z, probabilities = noise_grid(noise, scenario.models.skill_slope)
     observed = np.repeat(levels, len(z))
     difficulty = observed + noise * np.tile(z, len(levels))
     expected_j = np.repeat(scenario.expected_energy_j(levels), len(z), axis=0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from energy_route_env.pool.scaling_laws import ModelPool
+from energy_route_env.pool.base import Pool
 from energy_route_env.units import FloatArray
 
 
@@ -20,7 +20,7 @@ class Winner:
     n_params: float
 
 
-def winners(values: Callable[[FloatArray], FloatArray], pool: ModelPool, low: float, high: float) -> tuple[Winner, ...]:
+def winners(values: Callable[[FloatArray], FloatArray], pool: Pool, low: float, high: float) -> tuple[Winner, ...]:
     """Return the ranges of difficulty in [low, high] in which each model has the least of something.
 
     `values` maps difficulties (n,) to that something, (n, n_models), such as `pool.energy_j`. Ranges narrower than a
