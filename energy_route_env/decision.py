@@ -112,10 +112,10 @@ def _scales(scenario: Scenario) -> Scales:
     unlimited = math.isinf(scenario.capacity_j)
     return Scales(
         capacity_j=0.0 if unlimited else float(scenario.capacity_j) or 1.0,
-        battery_j=scenario.volatility_j * math.sqrt(scenario.horizon_slots) or 1.0,
-        harvest_j=scenario.harvest.mean_j or 1.0,
-        middle_difficulty=scenario.middle_difficulty,
-        difficulty=(high - low) / 2 or 1.0,
+        battery_j=float(scenario.volatility_j) * math.sqrt(scenario.horizon_slots) or 1.0,
+        harvest_j=float(scenario.harvest.mean_j) or 1.0,
+        middle_difficulty=float(scenario.middle_difficulty),
+        difficulty=float(high - low) / 2 or 1.0,
         slack_slots=float(max(scenario.deadline_slots, 1)),
         backlog=float(max(scenario.arrival_rate * scenario.deferrable_share * scenario.deadline_slots, 1.0)),
         due=float(max(scenario.arrival_rate, 1.0)),

@@ -219,6 +219,8 @@ def require_action(field: str, action: Any, n_actions: int) -> int:
 
 
 def require_trace(scenario: Scenario, trace: Any) -> None:
-    """Require a trace that fits the scenario."""
+    """Require a trace that fits the scenario, with a finite energy for every task."""
     require(isinstance(trace, Trace), "options['trace']", type(trace).__name__, "a Trace")
     trace.check_fits(scenario.horizon_slots, scenario.can_wait)
+    scenario.energy_j(trace.difficulty)
+    scenario.expected_energy_j(trace.observed_difficulty)

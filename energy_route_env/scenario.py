@@ -234,7 +234,10 @@ class Scenario:
         slot = self.arrivals.draw(rng, self.horizon_slots)
         observed = draw_difficulties(rng, self._drawn_levels, len(slot))
         deadlines = draw_deadlines(rng, self.deferrable_share, self.deadline_slots, len(slot))
-        return Trace(harvest, slot, draw_noise(rng, observed, self.difficulty_noise), observed, deadlines)
+        trace = Trace(harvest, slot, draw_noise(rng, observed, self.difficulty_noise), observed, deadlines)
+        if self.harvest_source is not None or self.arrival_source is not None:  # a source of one's own may err
+            trace.check_fits(self.horizon_slots, self.can_wait)
+        return trace
 
     @cached_property
     def _drawn_levels(self) -> FloatArray:

@@ -201,7 +201,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         require(len(seeds) == self.num_envs, "len(seed)", len(seeds), f"{self.num_envs}, one for each environment")
         for row in rows.tolist():
             if (value := seeds[row]) is not None:
-                self._rngs[row] = np_random(value)[0]
+                self._rngs[row] = np_random(int(value) if isinstance(value, np.integer) else value)[0]
 
     def _rng(self, row: int) -> np.random.Generator:
         """Return the environment's generator; the system's entropy seeds it if the user did not."""

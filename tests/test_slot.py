@@ -13,7 +13,8 @@ from energy_route_env import ModelPool, ScalingLaws, Scenario, make_scenario
 from energy_route_env.checks import InputError
 from energy_route_env.pool.noise_grid import noise_grid
 from energy_route_env.pool.scaling_laws import inference_energy
-from energy_route_env.theory import SlotDistribution, SlotLaw, why_no_theory
+from energy_route_env.theory import SlotDistribution, SlotLaw, exact_expected_auxiliary_energy, why_no_theory
+from energy_route_env.theory.lattice import auxiliary_distribution
 from energy_route_env.theory.slot import Tasks, with_errors
 from energy_route_env.world.arrivals import PoissonArrivals
 from energy_route_env.world.harvest import GammaHarvest
@@ -81,11 +82,20 @@ def test_the_grid_of_the_noise_is_wider_the_steeper_the_noise() -> None:
     np.testing.assert_array_equal(noise_grid(0.0, 5.0), [[0.0], [1.0]])
 
 
+@pytest.mark.parametrize("horizon", [1, 20, 200])
+@pytest.mark.parametrize("noise", [0.1, 0.18, 0.2])
+def test_spitzer_and_the_lattice_agree_up_to_the_steepest_noise(noise: float, horizon: int) -> None:
+    slot = slot_distribution(Myopic(make_scenario("uncertain", difficulty_noise=noise)))
+    found = auxiliary_distribution(slot, horizon)
+    assert found.method == "lattice"
+    assert found.mean_j == pytest.approx(float(exact_expected_auxiliary_energy(slot, horizon)), rel=1e-3)
+
+
 @pytest.mark.parametrize(("slope", "most"), [(5.0, 0.3), (2.0, 0.75)])
 def test_more_noise_than_can_be_integrated_is_refused_with_the_reason(slope: float, most: float) -> None:
     models = ModelPool(laws=ScalingLaws(skill_slope=slope))
     assert replace(PAPER, models=models, difficulty_noise=most).difficulty_noise == most
-    with pytest.raises(InputError, match=rf"difficulty_noise is .* at most {most} = 1\.5 / skill_slope: .* variance"):
+    with pytest.raises(InputError, match=rf"difficulty_noise is .* at most 1\.5 / .* is {slope:g}: .* variance"):
         replace(PAPER, models=models, difficulty_noise=most + 1e-9)
 
 
@@ -113,6 +123,7 @@ def test_a_slots_harvest_can_be_given_in_place_of_the_scenarios() -> None:
 
 OBSTACLES = {
     "weather_file is": make_scenario("solar"),
+    "difficulty_noise is 0.21": make_scenario("uncertain", difficulty_noise=0.21),
     "harvest_source is": make_scenario("paper", harvest_cv=None, harvest_source=GammaHarvest(1.0, 0.5)),
     "arrival_source is": make_scenario("paper", arrival_source=PoissonArrivals(1.0)),
     "deadline_slots is 5": make_scenario("paper", deadline_slots=5),

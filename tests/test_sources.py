@@ -109,3 +109,29 @@ def test_volatility_counts_the_variance_that_arrivals_declare() -> None:
 @pytest.mark.parametrize("source", [PoissonArrivals(1.0), EverySecondSlot()], ids=repr)
 def test_sources_of_arrivals_have_all_that_one_needs(source: ArrivalSource) -> None:
     assert isinstance(source, ArrivalSource)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A harvest source that draws what it is told."""
+
+    drawn: tuple[float, ...]
+    mean_j: float = 1.0
+    variance_j2: float = 0.0
+    has_independent_slots: bool = True
+
+    def draw(self, rng: np.random.Generator, n_slots: int) -> np.ndarray:
+        return np.array(self.drawn)
+
+
+@pytest.mark.parametrize("drawn", [(1.0, math.nan), (1.0, -1.0), (1.0, 1.0, 1.0)])
+def test_what_a_source_of_ones_own_draws_is_checked(drawn: tuple[float, ...]) -> None:
+    env = gym.make("EnergyRoute-v0", harvest_source=Broken(drawn), horizon_slots=2)
+    with pytest.raises(ValueError, match="harvest_j"):
+        env.reset(seed=0)
+
+
+def test_a_constant_demand_has_no_volatility() -> None:
+    fields = {"arrival_rate": 2.0, "harvest_cv": 0.0}
+    scenario = make_scenario("paper", arrival_source=EverySecondSlot(2.0, 0.0), difficulties=(2.0,) * 3, **fields)
+    assert scenario.volatility_j == pytest.approx(0.0, abs=1e-3)

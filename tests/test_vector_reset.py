@@ -139,6 +139,9 @@ def test_a_refused_list_of_traces_changes_no_environment() -> None:
     for one in (envs, twin):
         one.reset(seed=3)
     good, bad = Trace.of([1e6] * 20, [0], [1.8]), Trace.of([1e6] * 19, [0], [1.8])
+    endless = Trace.of([1e6] * 20, [0], [-1000.0])
+    with pytest.raises(ValueError, match="finite energy"):
+        envs.reset(options={"trace": [good, endless]})
     for options in ({"trace": [good, bad]}, {"trace": [good, bad], "reset_mask": np.array([True, False])}):
         with pytest.raises(ValueError, match=r"harvest_j\.shape is \(19,\)"):
             envs.reset(options=options)

@@ -22,9 +22,9 @@ NODES_PER_STD = 20
 
 def require_noise(noise: float, skill_slope: float) -> None:
     """Require a noise of at most `STEEPEST / skill_slope`, so that an energy's mean square can be integrated."""
-    most = STEEPEST / skill_slope
-    reason = f"{STEEPEST} / skill_slope: beyond, rare hard tasks dominate the variance and theory is not reliable"
-    require(noise <= most, "difficulty_noise", noise, f"at most {most:g} = {reason}")
+    reason = "rare hard tasks dominate the variance and it cannot be integrated"
+    most = f"at most {STEEPEST} / skill_slope, where skill_slope is {skill_slope:g}: beyond, {reason}"
+    require(noise * skill_slope <= STEEPEST * (1 + 1e-12), "difficulty_noise", noise, most)
 
 
 @lru_cache(maxsize=4)

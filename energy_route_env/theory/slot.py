@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from energy_route_env.scenario import Scenario
 
 
+STEEPEST_PREDICTED = 1.0
+"""Largest skill slope times noise for predictions of D_T: up to here Spitzer's identity and the lattice agree to 1e-3.
+
+Beyond, tasks of probability 1e-9 make up the variance, and a quadrature misses one scale or the other.
+"""
+
+
 class Tasks(NamedTuple):
     """What a dispatcher that ignores the battery may see of n tasks."""
 
@@ -172,6 +179,9 @@ def require_independent_slots(scenario: Scenario) -> None:
 def require_theory(scenario: Scenario, *, lossless: bool = True) -> None:
     """Require what theory needs to predict E[D_T]: independent slots, the paper's battery (losses may be allowed)."""
     require_independent_slots(scenario)
+    noise, slope = scenario.difficulty_noise, scenario.models.skill_slope
+    most = f"at most {STEEPEST_PREDICTED} / skill_slope, where skill_slope is {slope:g}, for theory to predict D_T"
+    require(noise * slope <= STEEPEST_PREDICTED * (1 + 1e-12), "difficulty_noise", noise, most)
     for name, value, ideal in zip(Battery._fields, scenario.battery, Battery(), strict=True):
         ok = value == ideal or ("efficiency" in name and not lossless)
         require(ok, name, value, f"{ideal}: theory's battery is unlimited, lossless and empty at first")
@@ -202,7 +212,7 @@ def myopic_volatility(scenario: Scenario) -> float:
     """
     first, second = scenario.myopic_moments
     demand = scenario.arrival_rate * second + (scenario.arrivals.variance - scenario.arrival_rate) * first**2
-    return math.sqrt(demand + scenario.harvest.variance_j2)
+    return math.sqrt(max(demand, 0.0) + scenario.harvest.variance_j2)  # rounding may take a constant demand below 0
 
 
 def gather_energies(energies_j: FloatArray, weights: FloatArray, n_bins: int = 48) -> tuple[FloatArray, FloatArray]:
