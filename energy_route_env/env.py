@@ -154,9 +154,8 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
             self._screen.close()
 
     def _valid(self, action: Any) -> int:
-        if type(action) is int and 0 <= action < self._n_actions:
-            return action
-        if isinstance(action, np.integer) and 0 <= action < self._n_actions:
+        whole = type(action) is int or isinstance(action, np.integer)  # far faster than all of `require_action`
+        if whole and 0 <= action < self._n_actions:
             return int(action)
         return require_action("action", action, self._n_actions)
 

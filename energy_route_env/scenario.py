@@ -12,7 +12,7 @@ from energy_route_env.checks import MOST, require, require_real, require_sequenc
 from energy_route_env.core.state import Battery
 from energy_route_env.pool.base import Pool
 from energy_route_env.pool.costs import TaskCosts
-from energy_route_env.pool.noise_grid import require_noise
+from energy_route_env.pool.noise_grid import STEEPEST, require_noise
 from energy_route_env.pool.scaling_laws import ModelPool
 from energy_route_env.theory.slot import myopic_moments, myopic_volatility
 from energy_route_env.units import FloatArray
@@ -90,7 +90,8 @@ class Scenario:
         for name in ("arrival_rate", "renewable_ratio"):
             require_real(name, getattr(self, name), 0.0)
         require_real("difficulty_noise", self.difficulty_noise, 0.0)
-        require_noise(self.difficulty_noise, self.models.skill_slope)
+        rare = ": beyond, rare hard tasks dominate the variance and it cannot be integrated"
+        require_noise(self.difficulty_noise, self.models.skill_slope, STEEPEST, rare)
         for name in ("queries_per_task", "slot_seconds"):
             require_real(name, getattr(self, name), 0.0, above=True)
         require_real("deferrable_share", self.deferrable_share, 0.0, 1.0)

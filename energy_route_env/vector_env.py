@@ -167,8 +167,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         last = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(ended).tolist():
             last[row] = observation[row].copy()
-        seen = {name: values.copy() for name, values in self._info(outcome).items()}  # a restart overwrites them
-        info = _masked(seen | {"balance": self._batch.balance()}, ended)
+        info = _masked(self._info(outcome) | {"balance": self._batch.balance()}, ended)
         return {"final_obs": last, "_final_obs": ended.copy(), "final_info": info, "_final_info": ended.copy()}
 
     def _info(self, outcome: Outcome) -> dict[str, Any]:
@@ -218,13 +217,13 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         traces = [given] * self.num_envs if isinstance(given, Trace) else list(given)
         count = len(traces)
         require(count == self.num_envs, "len(options['trace'])", count, f"{self.num_envs} or a single Trace")
-        for trace in traces:
+        for trace in [given] if isinstance(given, Trace) else traces:
             require_trace(self.scenario, trace)
         return [traces[row] for row in rows.tolist()]
 
 
 def _masked(values: dict[str, Any], mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return vector infos in Gymnasium's layout: zero where the mask is False, and the mask beside each entry."""
+    """Return copies in Gymnasium's layout of vector infos: zero where the mask is False, with the mask beside each."""
     info: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):

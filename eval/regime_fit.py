@@ -16,6 +16,7 @@ from scipy import optimize
 from energy_route_env.checks import require, require_array, require_whole
 from energy_route_env.theory import SlotDistribution, expected_auxiliary_energy, transition_horizon
 from energy_route_env.units import FloatArray, IntArray
+from energy_route_env.world.arrivals import draw_index
 from energy_route_env.world.harvest import GammaHarvest
 from eval.rollout import rising_slots
 from eval.statistics import Estimate
@@ -83,7 +84,7 @@ def draw_curves(distribution: SlotDistribution, slots: ArrayLike, trials: int, r
 def _draw_slots(slot: SlotDistribution, n_slots: int, rng: np.random.Generator) -> FloatArray:
     """Draw how many tasks have each energy, then the slot of each; return demand minus harvest by slot in joules."""
     tasks = rng.multinomial(rng.poisson(slot.arrival_rate * n_slots), slot.probabilities / slot.probabilities.sum())
-    arrival = (rng.random(tasks.sum()) * n_slots).astype(np.int64)
+    arrival = draw_index(rng, n_slots, tasks.sum())
     demand = np.bincount(arrival, np.repeat(slot.energies_j, tasks), minlength=n_slots)
     return demand - GammaHarvest(slot.harvest_mean_j, slot.harvest_cv).draw(rng, n_slots)
 

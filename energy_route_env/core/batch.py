@@ -10,15 +10,12 @@ from numpy.typing import NDArray
 from energy_route_env.core import tables
 from energy_route_env.core.battery import usable_j
 from energy_route_env.core.compiled import AHEAD, borrowed, compiled, look_ahead, up_to
-from energy_route_env.core.state import BALANCE, STATE, Outcome, Rules, State, World, row_of
+from energy_route_env.core.state import BALANCE, OUTCOME, STATE, Outcome, Rules, State, World, row_of
 from energy_route_env.core.step import begin, nothing_done, step
 from energy_route_env.decision import FEATURES, Decision, observe, rules_of, slack_slots
 from energy_route_env.scenario import Scenario
 from energy_route_env.units import FloatArray
 from energy_route_env.world.trace import Trace
-
-OUTCOME = [np.float64, np.float64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, bool]
-"""The types of an `Outcome` of many environments."""
 
 Observation = NDArray[np.float32]
 

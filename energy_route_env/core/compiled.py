@@ -1,4 +1,4 @@
-"""The core's loops over environments, compiled by numba; imported only when many environments are made."""
+"""Compiles the loops of `batch.py` by numba, which is imported only when many environments are made."""
 
 import hashlib
 import os
@@ -22,10 +22,10 @@ AHEAD: Any = np.uint64(8)
 SCALAR_FUNCTIONS = (
     *(battery.usable_j, battery.supply, battery.close_slot, battery.open_slot),
     *(queue.take_off, queue.count, queue.next_slot, queue.offer, queue.skip_dispatched),
-    *(step.begin, step.step, step.nothing_done, step.cheapest_model, step.run_backlog),
+    *(step.begin, step.step, step.go_to_slot, step.nothing_done, step.cheapest_model, step.run_backlog),
     *(decision.slack_slots, decision.observe, decision.saturating, state.row_of),
 )
-"""Everything that a loop calls, and `look_ahead`."""
+"""Everything that a loop calls, except `look_ahead`."""
 
 
 @cache

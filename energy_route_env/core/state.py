@@ -136,6 +136,10 @@ class Outcome(NamedTuple):
     """Whether the episode is over."""
 
 
+OUTCOME = (np.float64, np.float64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, bool)
+"""The types of an `Outcome` of many environments, field by field."""
+
+
 def row_of(world: World, i: int) -> World:
     """Return one environment's tables out of those of many."""
     return World(

@@ -8,10 +8,7 @@ from energy_route_env.core.state import Outcome, Rules, State, World
 def begin(x: State, world: World, rules: Rules) -> None:
     """Go to the first decision; slots before the first task close by themselves."""
     x.battery_j = rules.battery.initial_battery_j
-    slot = world.task_slot[0]
-    close_slot(x, rules.battery, world.harvested_before_j[slot])
-    open_slot(x, world, slot)
-    count(x, world, rules.can_wait)
+    go_to_slot(x, world, rules, world.task_slot[0])
     offer(x, world, rules.can_wait)
 
 
@@ -32,10 +29,7 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
         auxiliary_j = supply(x, rules.battery, energy_j)
         take_off(x, world, rules.can_wait)
     if x.due == 0 and (defers or x.waiting == 0):
-        after = next_slot(x, world)
-        close_slot(x, rules.battery, world.harvested_before_j[after])
-        open_slot(x, world, after)
-        count(x, world, rules.can_wait)
+        go_to_slot(x, world, rules, next_slot(x, world))
     offer(x, world, rules.can_wait)
     ended = x.slot >= rules.horizon_slots
     if ended and x.due + x.waiting > 0:
@@ -43,6 +37,13 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
         energy_j += rest_j
         auxiliary_j += supply(x, rules.battery, rest_j)
     return Outcome(energy_j, auxiliary_j, model, forced, slot, task, x.battery_j, x.harvest_left_j, ended)
+
+
+def go_to_slot(x: State, world: World, rules: Rules, slot: int) -> None:
+    """Close the current slot and those passed over, and open this one."""
+    close_slot(x, rules.battery, world.harvested_before_j[slot])
+    open_slot(x, world, slot)
+    count(x, world, rules.can_wait)
 
 
 def nothing_done(x: State) -> Outcome:

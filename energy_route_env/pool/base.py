@@ -1,4 +1,4 @@
-"""What a pool of models is: scaling laws now, measured tables later."""
+"""What a pool of models must provide."""
 
 from typing import Protocol, runtime_checkable
 

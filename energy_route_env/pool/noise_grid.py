@@ -20,11 +20,10 @@ NODES_PER_STD = 20
 """Nodes of the even grid for each standard deviation."""
 
 
-def require_noise(noise: float, skill_slope: float) -> None:
-    """Require a noise of at most `STEEPEST / skill_slope`, so that an energy's mean square can be integrated."""
-    reason = "rare hard tasks dominate the variance and it cannot be integrated"
-    most = f"at most {STEEPEST} / skill_slope, where skill_slope is {skill_slope:g}: beyond, {reason}"
-    require(noise * skill_slope <= STEEPEST * (1 + 1e-12), "difficulty_noise", noise, most)
+def require_noise(noise: float, skill_slope: float, steepest: float, reason: str) -> None:
+    """Require a noise of at most `steepest / skill_slope`; the reason ends the message."""
+    most = f"at most {steepest} / skill_slope, where skill_slope is {skill_slope:g}{reason}"
+    require(noise * skill_slope <= steepest * (1 + 1e-12), "difficulty_noise", noise, most)
 
 
 @lru_cache(maxsize=4)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from energy_route_env.checks import InputError, require, require_real
 from energy_route_env.core.state import Battery
-from energy_route_env.pool.noise_grid import noise_grid
+from energy_route_env.pool.noise_grid import noise_grid, require_noise
 from energy_route_env.units import FloatArray
 
 if TYPE_CHECKING:
@@ -180,8 +180,7 @@ def require_theory(scenario: Scenario, *, lossless: bool = True) -> None:
     """Require what theory needs to predict E[D_T]: independent slots, the paper's battery (losses may be allowed)."""
     require_independent_slots(scenario)
     noise, slope = scenario.difficulty_noise, scenario.models.skill_slope
-    most = f"at most {STEEPEST_PREDICTED} / skill_slope, where skill_slope is {slope:g}, for theory to predict D_T"
-    require(noise * slope <= STEEPEST_PREDICTED * (1 + 1e-12), "difficulty_noise", noise, most)
+    require_noise(noise, slope, STEEPEST_PREDICTED, ", for theory to predict D_T")
     for name, value, ideal in zip(Battery._fields, scenario.battery, Battery(), strict=True):
         ok = value == ideal or ("efficiency" in name and not lossless)
         require(ok, name, value, f"{ideal}: theory's battery is unlimited, lossless and empty at first")

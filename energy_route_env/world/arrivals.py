@@ -41,12 +41,12 @@ class PoissonArrivals:
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> IntArray:
         """Draw a Poisson total, then each task's slot, and sort them."""
-        return np.sort(_draw_index(rng, n_slots, rng.poisson(self.mean * n_slots)))
+        return np.sort(draw_index(rng, n_slots, rng.poisson(self.mean * n_slots)))
 
 
 def draw_difficulties(rng: np.random.Generator, levels: FloatArray, n_tasks: int) -> FloatArray:
     """Draw independent difficulties, every level equally likely."""
-    return levels.take(_draw_index(rng, len(levels), n_tasks))
+    return levels.take(draw_index(rng, len(levels), n_tasks))
 
 
 def draw_deadlines(rng: np.random.Generator, share: float, deadline_slots: int, n_tasks: int) -> IntArray:
@@ -61,6 +61,6 @@ def draw_noise(rng: np.random.Generator, values: FloatArray, std: float) -> Floa
     return values if std == 0 else values + std * rng.standard_normal(len(values))
 
 
-def _draw_index(rng: np.random.Generator, n_choices: int, n_draws: int) -> IntArray:
+def draw_index(rng: np.random.Generator, n_choices: int, n_draws: int) -> IntArray:
     """Draw uniform indices, twice as fast as `Generator.integers`; the bias is below n_choices / 2^53."""
     return (rng.random(n_draws) * n_choices).astype(np.int64)
