@@ -3,6 +3,8 @@
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
+
 from energy_route_env.checks import require_known
 from energy_route_env.scenario import Scenario
 
@@ -16,6 +18,16 @@ UNCERTAIN = replace(
     name="uncertain",
     summary="The dispatcher sees an estimate of the difficulty (standard deviation 0.1).",
     difficulty_noise=0.1,
+    horizon_slots=200,
+)
+
+VOLATILE = replace(
+    PAPER,
+    name="volatile",
+    summary="Easy-looking tasks of badly known difficulty: the small model is cheaper on average, but far more variable.",
+    difficulties=tuple(np.linspace(1.9, 2.05, 5).tolist()),
+    difficulty_noise=0.18,
+    renewable_ratio=1.3,
     horizon_slots=200,
 )
 
@@ -35,7 +47,7 @@ SOLAR = replace(
     discharge_efficiency=0.95,
 )
 
-SCENARIOS = {scenario.name: scenario for scenario in (PAPER, UNCERTAIN, SOLAR)}
+SCENARIOS = {scenario.name: scenario for scenario in (PAPER, UNCERTAIN, VOLATILE, SOLAR)}
 
 
 def make_scenario(scenario: str | Scenario = "paper", **overrides: Any) -> Scenario:

@@ -55,6 +55,8 @@ SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
     # least noise. In `paper` two models differ by 9 J in 790 at one difficulty, which noise hides for long.
     ("paper", "brownian"): {"steps": 4_000_000, "gae_lambda": 0.0, "rollout_steps": 128, "batch_size": 8192},
     ("uncertain", "brownian"): {"steps": 1_000_000, "gae_lambda": 0.0},
+    # Energies have a heavy tail: more decisions and larger batches than in `uncertain`.
+    ("volatile", "brownian"): {"steps": 4_000_000, "gae_lambda": 0.0, "rollout_steps": 128, "batch_size": 8192},
     # Unshaped costs come many decisions late, when the battery is empty: long rollouts and a long look-ahead.
     ("paper", "none"): {"steps": 6_000_000, "rollout_steps": 128, "batch_size": 8192},
     ("uncertain", "none"): {"steps": 3_000_000, "rollout_steps": 128, "batch_size": 8192},
