@@ -24,7 +24,7 @@ UNCERTAIN = replace(
 VOLATILE = replace(
     PAPER,
     name="volatile",
-    summary="Easy-looking tasks of badly known difficulty: the small model is cheaper on average, but far more variable.",
+    summary="Tasks of badly known difficulty: the small model is cheaper on average, but far more variable.",
     difficulties=tuple(np.linspace(1.9, 2.05, 5).tolist()),
     difficulty_noise=0.18,
     renewable_ratio=1.3,
