@@ -40,8 +40,8 @@ class PPOArgs:
 
     scenario: str = "uncertain"
     """Name of the scenario."""
-    ratio: float = 1.0
-    """Renewable ratio while training: mean harvest / mean demand of the myopic dispatcher."""
+    ratio: float | None = None
+    """Renewable ratio while training; by default the scenario's."""
     horizon: int | None = None
     """Slots of an episode; by default the scenario's."""
     continuing: bool = False
@@ -86,8 +86,9 @@ class PPOArgs:
         return self.runs / (self.name or f"ppo-{self.scenario}-{self.shaping}")
 
     def make_scenario(self) -> Scenario:
-        horizon = {} if self.horizon is None else {"horizon_slots": self.horizon}
-        return make_scenario(self.scenario, renewable_ratio=self.ratio, continuing=self.continuing, **horizon)
+        changes = {"renewable_ratio": self.ratio, "horizon_slots": self.horizon}
+        given = {name: value for name, value in changes.items() if value is not None}
+        return make_scenario(self.scenario, continuing=self.continuing, **given)
 
 
 @dataclass(frozen=True)
