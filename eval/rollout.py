@@ -27,7 +27,9 @@ class Simulation:
     checkpoints: NDArray[np.int64]
     """Slots after which the auxiliary energy was read, shape (checkpoints,)."""
     auxiliary_j: FloatArray
-    """D at the checkpoints, shape (episodes, checkpoints)."""
+    """Auxiliary energy up to the checkpoints, shape (episodes, checkpoints)."""
+    cost: FloatArray
+    """What it counts in the scenario's unit: D_T, likewise. The same in joules where there is no grid source."""
     balance: dict[str, FloatArray]
     """Balance of the whole episode by the names in `core.state.BALANCE`, each of shape (episodes,)."""
     tasks: NDArray[np.int64]
@@ -76,7 +78,7 @@ def simulate(
         if progress is not None:
             progress(len(numbers))
     balance = {name: np.concatenate([part.balance[name] for part in parts]) for name in BALANCE}
-    names = ("auxiliary_j", "tasks", "latency_s")
+    names = ("auxiliary_j", "cost", "tasks", "latency_s")
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Simulation(checkpoints=slots, balance=balance, **arrays)
 
@@ -120,17 +122,18 @@ def _run(
     batch, every = Batch(scenario, n), np.arange(n)
     batch.load(traces, every)
     interval = np.searchsorted(checkpoints, np.arange(scenario.horizon_slots + 1), side="right")
-    supplied = np.zeros((len(checkpoints) + 1, n))
+    supplied, counted = np.zeros((2, len(checkpoints) + 1, n))
     chosen = np.full(batch.world.task_slot.shape, -1)
     ended = np.zeros(n, bool)
     while not ended.all():
         outcome = batch.step(_answer(dispatcher, batch))
         chosen[every, outcome.task] = outcome.model
         supplied[interval[outcome.slot], every] += outcome.auxiliary_j
+        counted[interval[outcome.slot], every] += outcome.cost
         ended = outcome.ended
-    auxiliary = supplied[:-1].cumsum(axis=0).T
+    auxiliary, cost = (sums[:-1].cumsum(axis=0).T for sums in (supplied, counted))
     tasks = np.array([trace.n_tasks for trace in traces])
-    return Simulation(checkpoints, auxiliary, batch.balance(), tasks, _latency(batch, chosen, tasks))
+    return Simulation(checkpoints, auxiliary, cost, batch.balance(), tasks, _latency(batch, chosen, tasks))
 
 
 def _answer(dispatcher: Dispatcher, batch: Batch) -> NDArray[np.int64]:

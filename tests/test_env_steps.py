@@ -20,12 +20,12 @@ from energy_route_env.pool.scaling_laws import inference_energy
 def test_the_action_space_has_one_action_per_model_and_defer_where_tasks_can_wait(variant: str) -> None:
     env = make(variant)
     scenario = env.unwrapped.scenario
-    waits = "deadline_slots" in VARIANTS[variant] or variant == "solar"
+    waits = "deadline_slots" in VARIANTS[variant] or variant in ("solar", "carbon")
     assert scenario.can_wait == waits
     assert env.action_space == gym.spaces.Discrete(len(scenario.models) + waits)
 
 
-@pytest.mark.parametrize("variant", ["deadline", "deadline, uncertain, finite battery", "solar"])
+@pytest.mark.parametrize("variant", ["deadline", "deadline, uncertain, finite battery", "solar", "carbon"])
 def test_only_deferring_a_due_task_is_masked_and_forced(variant: str) -> None:
     env = make(variant)
     n_models, actions = len(env.unwrapped.scenario.models), np.random.default_rng(6)
