@@ -102,8 +102,14 @@ def saturating(count: int, scale: float) -> float:
 
 def rules_of(scenario: Scenario) -> Rules:
     """Return what the core needs to know of a scenario."""
-    battery = Battery(*map(float, scenario.battery))
-    return Rules(battery, _scales(scenario), scenario.horizon_slots, len(scenario.models), scenario.can_wait)
+    return Rules(
+        battery=Battery(*map(float, scenario.battery)),
+        scales=_scales(scenario),
+        horizon_slots=scenario.horizon_slots,
+        n_models=len(scenario.models),
+        can_wait=scenario.can_wait,
+        overhead_j=float(scenario.overhead_j),
+    )
 
 
 def _scales(scenario: Scenario) -> Scales:

@@ -51,7 +51,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     | 8   | day_cosine | -1  | 1   | its cosine                                                                    |
 
     ## Rewards
-    -(auxiliary energy drawn by this step), in joules.
+    -(auxiliary energy drawn by this step), in joules; that for the decision's overhead (`overhead_j`) is part of it.
 
     ## Starting State
     The battery holds `initial_battery_j` (0 by default); the first decision is in the slot of the first task. All
@@ -63,7 +63,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     the whole `balance`: initial + harvested + auxiliary = consumed + stored + spilled + lost.
 
     ## Information
-    `energy_j`, `auxiliary_j` and `model` (-1: deferred) of the step, `slot` in which it was decided, `forced`;
+    `energy_j` (tasks and overhead), `auxiliary_j` and `model` (-1: deferred) of the step, its `slot`, `forced`;
     `battery_j` and `harvest_left_j` afterwards; `action_mask` of the next decision.
 
     ## Arguments

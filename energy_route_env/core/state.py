@@ -47,6 +47,8 @@ class Rules(NamedTuple):
     """Action k < n_models is the k-th model, action n_models defers."""
     can_wait: bool
     """Whether there are deferrable tasks."""
+    overhead_j: float
+    """What every decision takes beside the task's own energy."""
 
 
 class World(NamedTuple):
@@ -117,7 +119,7 @@ class Outcome(NamedTuple):
     """What one step did, as numbers or as arrays (n,)."""
 
     energy_j: Any
-    """Energy of the tasks dispatched by this step."""
+    """What this step took: the tasks that it dispatched, and the decision's overhead."""
     auxiliary_j: Any
     """What of it came from the auxiliary supply."""
     model: Any
