@@ -129,13 +129,13 @@ def test_simulation_with_overhead_is_exact_theory_of_shifted_energies(ratio: flo
 def test_energy_is_conserved_with_overhead(scenario: Scenario) -> None:
     """Random choices, deferrals among them."""
 
-    class Any_(Dispatcher):
+    class Mixed(Dispatcher):
         overhead_j = 0.05 * scenario.mean_demand_j
 
         def act(self, decision: Decision) -> NDArray[np.int64]:
             return (decision.task + decision.slots_left) % scenario.n_actions
 
-    balance = simulate(scenario, Any_(), 20, SEED).balance
+    balance = simulate(scenario, Mixed(), 20, SEED).balance
     sources = balance["initial_j"] + balance["harvested_j"] + balance["auxiliary_j"]
     sinks = balance["consumed_j"] + balance["stored_j"] + balance["spilled_j"] + balance["lost_j"]
     np.testing.assert_allclose(sources, sinks, rtol=1e-9)
