@@ -6,6 +6,7 @@ from agents.analytic import (
     Myopic as Myopic,
     Oracle as Oracle,
     RandomModel as RandomModel,
+    Router as Router,
     ScalingLaw as ScalingLaw,
     slot_distribution as slot_distribution,
     slot_for_theory as slot_for_theory,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel, ScalingLaw
+from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel, Router, ScalingLaw
 from agents.deferral import GreedyDeferral, SurplusDeferral
 from agents.dispatcher import Dispatcher
 from agents.variance_aware import VarianceAware
@@ -38,10 +38,11 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
 _WITH_NUMBER: dict[str, tuple[type[int] | type[float], Callable[[Scenario, Any], Dispatcher]]] = {
     "error": (float, lambda scenario, rate: ErrorProne(Oracle(scenario), rate)),
     "fixed": (int, FixedModel),
+    "router": (float, Router),
     "surplus-deferral": (float, SurplusDeferral),
 }
-NAMES = (*_PLAIN, "error-RATE", "fixed-MODEL")
-"""Every valid name; RATE and MODEL stand for a number, as in error-0.05 and fixed-0."""
+NAMES = (*_PLAIN, "error-RATE", "fixed-MODEL", "router-PARAMS")
+"""Every valid name; RATE, MODEL and PARAMS stand for a number, as in error-0.05, fixed-0 and router-1e9."""
 
 
 def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
@@ -50,7 +51,8 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
     Args:
         name: one of `NAMES`, or the path of your own policy's .safetensors file. `error-RATE` errs from the oracle's
             choice. `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6. `learned` is the policy
-            that comes with the project.
+            that comes with the project. `router-PARAMS` is the oracle, with the overhead of a language model of so many
+            parameters.
         scenario: where it decides.
 
     Raises:

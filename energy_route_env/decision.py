@@ -129,9 +129,15 @@ def saturating(count: int, scale: float) -> float:
 
 def rules_of(scenario: Scenario) -> Rules:
     """Return what the core needs to know of a scenario."""
-    battery = Battery(*map(float, scenario.battery))
-    has_grid = scenario.grid_source is not None
-    return Rules(battery, _scales(scenario), scenario.horizon_slots, len(scenario.models), scenario.can_wait, has_grid)
+    return Rules(
+        battery=Battery(*map(float, scenario.battery)),
+        scales=_scales(scenario),
+        horizon_slots=scenario.horizon_slots,
+        n_models=len(scenario.models),
+        can_wait=scenario.can_wait,
+        has_grid=scenario.grid_source is not None,
+        overhead_j=float(scenario.overhead_j),
+    )
 
 
 def _scales(scenario: Scenario) -> Scales:

@@ -60,7 +60,8 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     which fades by half every six hours.
 
     ## Rewards
-    -(auxiliary energy drawn by this step), in joules; with a grid source, times what a joule counts in the slot.
+    -(auxiliary energy drawn by this step), in joules; that for the decision's overhead (`overhead_j`) is part of it.
+    With a grid source, times what a joule counts in the slot.
 
     ## Starting State
     The battery holds `initial_battery_j` (0 by default); the first decision is in the slot of the first task. All
@@ -72,7 +73,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     the whole `balance`: initial + harvested + auxiliary = consumed + stored + spilled + lost.
 
     ## Information
-    `energy_j`, `auxiliary_j` and `model` (-1: deferred) of the step, `slot` in which it was decided, `forced`;
+    `energy_j` (tasks and overhead), `auxiliary_j` and `model` (-1: deferred) of the step, its `slot`, `forced`;
     `battery_j` and `harvest_left_j` afterwards; `action_mask` of the next decision.
 
     ## Arguments

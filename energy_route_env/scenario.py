@@ -31,6 +31,8 @@ from energy_route_env.world.trace import MOST_J, Trace
 PAPER_DIFFICULTIES = tuple(np.linspace(1.7, 1.9, 10).tolist())
 PAPER_POOL = ModelPool()
 DAY_S = 86_400.0
+MOST_OVERHEAD_J = 1e150
+"""Its square is still finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class Scenario:
     """lambda: mean tasks per slot, Poisson."""
     queries_per_task: float = 1.0
     """Like queries that make up one task; its energy is so many times one query's."""
+    overhead_j: float = 0.0
+    """c: what every decision takes beside the task's own energy, a deferral too; the harvest is not scaled to it."""
     deadline_slots: int = 0
     """Slots that a deferrable task may wait; 0 where no task can wait."""
     deferrable_share: float = 1.0
@@ -96,6 +100,7 @@ class Scenario:
         require_real("difficulty_noise", self.difficulty_noise, 0.0)
         rare = ": beyond, rare hard tasks dominate the variance and it cannot be integrated"
         require_noise(self.difficulty_noise, self.models.skill_slope, STEEPEST, rare)
+        require_real("overhead_j", self.overhead_j, 0.0, MOST_OVERHEAD_J)
         for name in ("queries_per_task", "slot_seconds"):
             require_real(name, getattr(self, name), 0.0, above=True)
         require_real("deferrable_share", self.deferrable_share, 0.0, 1.0)
@@ -218,7 +223,7 @@ class Scenario:
 
     @property
     def mean_demand_j(self) -> float:
-        """Mean demand of a slot under the myopic dispatcher (where ratio = 1 and noise = 0: the paper's C_LB)."""
+        """Mean demand of a slot under the myopic dispatcher, of tasks alone (where noise = 0: the paper's C_LB)."""
         return self.arrival_rate * self.myopic_moments[0]
 
     @cached_property
@@ -250,12 +255,12 @@ class Scenario:
 
     @property
     def drift_j(self) -> float:
-        """Mean of a slot's demand minus harvest under the myopic dispatcher: the model's nu."""
+        """Mean of a slot's demand minus harvest under the myopic dispatcher, without overhead: the model's nu."""
         return self.mean_demand_j - self.harvest.mean_j
 
     @property
     def volatility_j(self) -> float:
-        """Standard deviation of a slot's demand minus harvest under the myopic dispatcher: the model's sigma."""
+        """Standard deviation of the same: the model's sigma."""
         return myopic_volatility(self)
 
     def draw(self, rng: np.random.Generator) -> Trace:

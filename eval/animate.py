@@ -70,7 +70,7 @@ def episode_frames(scenario: Scenario, dispatcher: Dispatcher, trace: Trace, eve
     Yields:
         Pictures of shape (height, width, 3).
     """
-    env = EnergyRouteEnv(scenario, render_mode="rgb_array")
+    env = EnergyRouteEnv(dispatcher.charged(scenario), render_mode="rgb_array")
     shown = 0
     for info in play(env, dispatcher, trace):
         if "balance" in info or info["slot"] // every > shown:

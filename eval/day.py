@@ -60,7 +60,7 @@ def slot_by_slot(scenario: Scenario, dispatcher: Dispatcher, trace: Trace) -> pd
     Columns: hours since the start, joules harvested, consumed and taken from the grid, and the battery and the backlog
     after the slot's last decision. A backlog that remains at the end runs in the last slot.
     """
-    env = EnergyRouteEnv(scenario)
+    env = EnergyRouteEnv(dispatcher.charged(scenario))
     steps = []
     for info in play(env, dispatcher, trace):
         after = env.decision()

@@ -32,6 +32,7 @@ from eval.pictures import PICTURES
 from eval.records import ResultArgs, read_csv, run_record
 from eval.regime_fit import FIRST_SLOT, draw_curves, fit_regime
 from eval.rollout import draw_traces, simulate
+from eval.router import router_tables
 from eval.runs import REFERENCE, dispatcher_names, make_run
 from eval.statistics import Estimate
 from eval.summary import summarise
@@ -335,5 +336,6 @@ BUILDERS: dict[str, Callable[[FiguresArgs], Tables]] = {
     "dispatchers": dispatcher_tables,
     "solar day": day_tables,
     "decision map": decision_tables,
+    "cost of a router": lambda args: router_tables(args.episodes, args.seed),
 }
 """The functions that compute the tables, in order."""

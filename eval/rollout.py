@@ -51,7 +51,7 @@ def simulate(
     checkpoints: Sequence[int] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Simulation:
-    """Run a dispatcher through whole episodes.
+    """Run a dispatcher through whole episodes; its own overhead adds to the scenario's.
 
     Args:
         scenario: where.
@@ -71,6 +71,7 @@ def simulate(
     allowed = f"rising whole numbers from 1 to the horizon, {horizon}"
     slots = rising_slots("checkpoints", [horizon] if checkpoints is None else checkpoints, allowed, horizon)
     dispatcher.reset(seed)
+    scenario = dispatcher.charged(scenario)
     parts = []
     for start in range(0, episodes, BATCH_SIZE):
         numbers = range(start, min(start + BATCH_SIZE, episodes))
@@ -96,14 +97,14 @@ def rising_slots(field: str, slots: ArrayLike, allowed: str, last: float = math.
 
 
 def run_traces(scenario: Scenario, dispatcher: Dispatcher, traces: Sequence[Trace]) -> Simulation:
-    """Run a dispatcher through given traces; read the auxiliary energy at the horizon.
+    """Run a dispatcher through given traces as `simulate` does; read the auxiliary energy at the horizon.
 
     Raises:
         InputError: if a trace does not fit the scenario.
     """
     for trace in traces:
         require_trace(scenario, trace)
-    return _run(scenario, dispatcher, traces, np.array([scenario.horizon_slots]))
+    return _run(dispatcher.charged(scenario), dispatcher, traces, np.array([scenario.horizon_slots]))
 
 
 def play(env: EnergyRouteEnv, dispatcher: Dispatcher, trace: Trace) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ NUMBERS: dict[str, tuple[str, list[Any]]] = {
     "arrival_rate": (AT_LEAST_0, [-1]),
     "renewable_ratio": (AT_LEAST_0, [-0.5]),
     "harvest_cv": (AT_LEAST_0, [-0.5]),
+    "overhead_j": (AT_LEAST_0, [-0.1, 1e151]),
     "queries_per_task": (ABOVE_0, [0, -1.0]),
     "slot_seconds": (ABOVE_0, [0, -900.0]),
     "deferrable_share": ("a finite number at least 0.0 and at most 1.0", [-0.1, 1.1]),

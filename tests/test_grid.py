@@ -137,7 +137,7 @@ def test_a_trace_without_weights_is_refused() -> None:
         ("a,b\n1,2\n", "column of .* is 'c', but it must be one of"),
         ("a,c\n1,x\n", "must hold numbers"),
         ("a,c\n1,-2\n", r"c\[0\] is -2.0, but it must be finite and at least 0"),
-        ("a,c\n", "rows of .* is 0|must hold numbers"),
+        ("a,c\n", "rows of .* is 0, but it must be 1 or more"),
     ],
 )
 def test_a_recorded_file_is_refused_by_file_and_column(tmp_path: Path, text: str, message: str) -> None:

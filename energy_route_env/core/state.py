@@ -50,6 +50,8 @@ class Rules(NamedTuple):
     """Whether there are deferrable tasks."""
     has_grid: bool
     """Whether a joule from the grid counts differently from slot to slot; else each counts 1."""
+    overhead_j: float
+    """What every decision takes beside the task's own energy."""
 
 
 class World(NamedTuple):
@@ -127,7 +129,7 @@ class Outcome(NamedTuple):
     """What one step did, as numbers or as arrays (n,)."""
 
     energy_j: Any
-    """Energy of the tasks dispatched by this step."""
+    """What this step took: the tasks that it dispatched, and the decision's overhead."""
     auxiliary_j: Any
     """What of it came from the auxiliary supply."""
     cost: Any

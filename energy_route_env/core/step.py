@@ -17,7 +17,7 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
     if x.due + x.waiting == 0:
         return nothing_done(x)
     slot, task, due = x.slot, x.task, x.due
-    energy_j, auxiliary_j, cost, model = 0.0, 0.0, 0.0, action
+    energy_j, model = rules.overhead_j, action
     forced = action == rules.n_models and due > 0
     defers = action == rules.n_models and due == 0
     if forced:
@@ -25,10 +25,10 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
     if defers:
         model = -1
     else:
-        energy_j = world.energy_j[task][model]
-        auxiliary_j = supply(x, rules.battery, energy_j)
-        cost = grid_cost(x, world, rules, auxiliary_j)
+        energy_j += world.energy_j[task][model]
         take_off(x, world, rules.can_wait)
+    auxiliary_j = supply(x, rules.battery, energy_j)
+    cost = grid_cost(x, world, rules, auxiliary_j)
     if x.due == 0 and (defers or x.waiting == 0):
         go_to_slot(x, world, rules, next_slot(x, world))
     offer(x, world, rules.can_wait)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,8 +84,9 @@ class SlotDistribution:
     ) -> SlotDistribution:
         """Return the distribution under a routing, exact but for the noise's grid and `gather_energies`.
 
-        A `privileged` routing is shown true difficulties and energies. `harvest_mean_j` replaces the scenario's mean
-        harvest of a slot. Raises an InputError if slots are not independent, or an energy is not finite.
+        Every task takes the scenario's overhead in addition. A `privileged` routing is shown true difficulties and
+        energies. `harvest_mean_j` replaces the scenario's mean harvest of a slot. Raises an InputError if slots are not
+        independent, or an energy is not finite.
         """
         require_independent_slots(scenario)
         tasks, energy_j, probabilities = possible_tasks(scenario)
@@ -93,7 +94,12 @@ class SlotDistribution:
         weights = (probabilities[:, None] * routing(seen)).ravel()
         energies, weights = gather_energies(energy_j.ravel()[weights > 0], weights[weights > 0])
         harvest = scenario.harvest.mean_j if harvest_mean_j is None else harvest_mean_j
-        return cls(scenario.arrival_rate, energies, weights, harvest, float(scenario.harvest_cv or 0.0))
+        tasks_alone = cls(scenario.arrival_rate, energies, weights, harvest, float(scenario.harvest_cv or 0.0))
+        return tasks_alone.with_overhead(scenario.overhead_j)
+
+    def with_overhead(self, overhead_j: float) -> SlotDistribution:
+        """Return the distribution where every task takes so many joules more; the harvest stays."""
+        return replace(self, energies_j=self.energies_j + overhead_j)
 
     @property
     def demand_mean_j(self) -> float:

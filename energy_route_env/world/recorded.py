@@ -34,11 +34,11 @@ def read_columns(file: str, columns: tuple[str, ...]) -> tuple[FloatArray, ...]:
     names = [name.strip() for name in lines[0].split(",")] if lines else []
     for column in columns:
         require(column in names, f"column of {file}", column, f"one of {names}")
+    require(len(lines) > 1, f"rows of {file}", 0, "1 or more")
     try:
         values = np.loadtxt(lines[1:], delimiter=",", usecols=[names.index(column) for column in columns], ndmin=2).T
     except ValueError as error:
         raise InputError(f"file is {file!r}, but its columns {list(columns)} must hold numbers: {error}") from error
-    require(values.shape[1] > 0, f"rows of {file}", 0, "1 or more")
     for column, series in zip(columns, values, strict=True):
         require_array(f"{file}: {column}", series, np.isfinite(series) & (series >= 0), "finite and at least 0")
     values.flags.writeable = False
