@@ -59,7 +59,10 @@ CARBON = replace(
     queries_per_task=400_000.0,
     slot_seconds=3600.0,
     horizon_slots=168,
+    deferrable_share=1.0,
     deadline_slots=24,
+    renewable_ratio=0.7,
+    capacity_j=8 * _SOLAR_TASKS.mean_demand_j,  # two hours of mean demand
 )
 
 SCENARIOS = {scenario.name: scenario for scenario in (PAPER, UNCERTAIN, VOLATILE, SOLAR, CARBON)}

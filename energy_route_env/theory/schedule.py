@@ -1,0 +1,92 @@
+"""The least that the grid must supply where tasks can wait and the future is known: a linear programme."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from energy_route_env.core.state import Battery
+from energy_route_env.units import FloatArray
+
+
+class Future(NamedTuple):
+    """What n slots bring. Arrays have shape (n,) and energies are in joules.
+
+    The time after an episode's last slot is one more slot, without harvest, by which everything is due.
+    """
+
+    harvest_j: FloatArray
+    demand_j: FloatArray
+    """What cannot wait, by its slot."""
+    arrived_j: FloatArray
+    """Everything that can wait and has arrived by the end of each slot."""
+    due_j: FloatArray
+    """What of it is due by the end of each slot; at most `arrived_j`."""
+    weight: FloatArray
+    """What a joule from the grid counts in each slot; at least 0."""
+
+
+class Schedule(NamedTuple):
+    """The optimum of the linear programme."""
+
+    auxiliary: float
+    """What the grid supplies, every joule counted by its slot's weight."""
+    served_j: FloatArray
+    """What can wait and has been run by the end of each slot, shape (n,)."""
+
+
+def best_schedule(future: Future, battery: Battery) -> Schedule:
+    """Return the schedule that takes least from the grid, with tasks divisible and the battery used at will.
+
+    With V the energy served by the end of a slot, B the battery then, g what the grid supplies, H and C harvest and
+    demand, eta the efficiencies, and D the difference to the slot before, it minimises the sum of weight * g over
+
+        due <= V <= arrived,  0 <= B <= capacity,  g >= 0,  DV >= 0
+        DV + C - g <= H - DB / eta_c,  DV + C - g <= H - eta_d DB
+
+    The first of the last two binds where the battery is charged, the second where it is drawn from; what is less than
+    the right-hand side is spilled. Charging from the grid never pays while all weights are equal; else
+    DB <= eta_c H forbids it.
+
+    Raises:
+        RuntimeError: if the solver fails.
+    """
+    from scipy.optimize import linprog
+
+    n = len(future.harvest_j)
+    unit_j = (future.demand_j.sum() + future.arrived_j[-1]) / n  # the solver's tolerances are absolute
+    if unit_j == 0:
+        return Schedule(0.0, np.zeros(n))
+    rows, limits_j = _constraints(future, battery)
+    lowest_j = np.concatenate([future.due_j, np.zeros(2 * n)])
+    highest_j = np.concatenate([future.arrived_j, np.full(n, battery.capacity_j), np.full(n, np.inf)])
+    bounds: Any = np.column_stack([lowest_j, highest_j]) / unit_j
+    costs = np.concatenate([np.zeros(2 * n), future.weight])
+    options: Any = {"presolve": False, "primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9}
+    result: Any = linprog(costs, rows, limits_j / unit_j, bounds=bounds, method="highs-ds", options=options)
+    if result.status != 0:
+        raise RuntimeError(f"The linear programme was not solved: {result.message}")
+    return Schedule(result.fun * unit_j, result.x[:n] * unit_j)
+
+
+def _constraints(future: Future, battery: Battery) -> tuple[Any, FloatArray]:
+    """Return the rows A and limits b of A x <= b, x the vectors V, B and g one after the other."""
+    from scipy import sparse
+
+    n = len(future.harvest_j)
+    change = sparse.diags_array([1.0, -1.0], offsets=[0, -1], shape=(n, n), format="csr")
+    supplied, none = sparse.diags_array([-1.0], offsets=[0], shape=(n, n), format="csr"), sparse.csr_array((n, n))
+    start_j = np.zeros(n)
+    start_j[0] = battery.initial_battery_j
+    own_j = future.harvest_j - future.demand_j
+    charging = future.harvest_j > 0  # elsewhere the limit of drawing is enough
+    charge, discharge = 1 / battery.charge_efficiency, battery.discharge_efficiency
+    rows = [
+        sparse.hstack([-change, none, none]),
+        sparse.hstack([change, charge * change, supplied], format="csr")[charging],
+        sparse.hstack([change, discharge * change, supplied]),
+    ]
+    limits_j = [np.zeros(n), (own_j + charge * start_j)[charging], own_j + discharge * start_j]
+    if future.weight.min() < future.weight.max():
+        rows.append(sparse.hstack([none, change, none]))
+        limits_j.append(battery.charge_efficiency * future.harvest_j + start_j)
+    return sparse.vstack(rows, format="csc"), np.concatenate(limits_j)

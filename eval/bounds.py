@@ -1,0 +1,76 @@
+"""What no dispatcher can beat on a trace, online or clairvoyant."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents import Oracle
+from energy_route_env import Scenario, Trace
+from energy_route_env.env import require_trace
+from energy_route_env.theory.schedule import Future, best_schedule
+from energy_route_env.units import FloatArray, IntArray
+from eval.rollout import run_traces
+
+
+def hindsight_bound(scenario: Scenario, trace: Trace) -> float:
+    """Return joules of auxiliary energy that no dispatcher can go below on this trace.
+
+    Where tasks can wait it is the optimum of a linear programme that knows the whole trace, runs every task on its
+    truly cheapest model and may split tasks (`best_schedule`). Of tasks that can wait it asks only that by every slot
+    as much has run as is due by then. Where none can wait it is what the oracle draws, and so attained.
+
+    Raises:
+        InputError: if the trace does not fit the scenario.
+    """
+    return float(hindsight_bounds(scenario, [trace])[0])
+
+
+def hindsight_bounds(
+    scenario: Scenario, traces: Sequence[Trace], progress: Callable[[int], object] | None = None
+) -> FloatArray:
+    """Return the bound of every trace, shape (len(traces),), on all cores.
+
+    Args:
+        scenario: what the traces are episodes of.
+        traces: one or more.
+        progress: called with the number of traces just finished.
+    """
+    told = progress or (lambda count: None)
+    if not scenario.can_wait:
+        bounds = run_traces(scenario, Oracle(scenario), traces).auxiliary_j[:, -1]
+        told(len(traces))
+        return bounds
+    bounds = np.empty(len(traces))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # the solver lets other threads run
+        for i, bound in enumerate(threads.map(lambda trace: _least_auxiliary(scenario, trace), traces)):
+            bounds[i] = bound
+            told(1)
+    return bounds
+
+
+def _least_auxiliary(scenario: Scenario, trace: Trace) -> float:
+    require_trace(scenario, trace)
+    return best_schedule(known_future(scenario, trace), scenario.battery).auxiliary
+
+
+def known_future(scenario: Scenario, trace: Trace) -> Future:
+    """Return what a trace brings, with every task on its truly cheapest model."""
+    horizon, waits = scenario.horizon_slots, trace.deadline_slots > 0
+    energy_j = scenario.energy_j(trace.difficulty).min(axis=-1)
+    due = np.minimum(trace.task_slot + np.minimum(trace.deadline_slots, horizon), horizon)
+    weights = np.ones(horizon) if trace.grid_weight is None else trace.grid_weight
+
+    def by_slot(slots: IntArray, which: NDArray[np.bool_]) -> Any:
+        return np.bincount(slots[which], energy_j[which], horizon + 1)
+
+    return Future(
+        harvest_j=np.append(trace.harvest_j, 0.0),
+        demand_j=by_slot(trace.task_slot, ~waits),
+        arrived_j=by_slot(trace.task_slot, waits).cumsum(),
+        due_j=by_slot(due, waits).cumsum(),
+        weight=np.append(weights, weights[-1]),  # what is left at the end counts as in the last slot
+    )
