@@ -127,7 +127,7 @@ class _Grid(NamedTuple):
         return masses
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def optimum(scenario: Scenario, choose: bool = True) -> Optimum:
     """Solve a scenario whose slots are independent and whose battery is lossless; its capacity may be finite.
 
