@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel, Router, ScalingLaw
 from agents.deferral import GreedyDeferral, SurplusDeferral
 from agents.dispatcher import Dispatcher
+from agents.optimal import Optimal
 from agents.variance_aware import VarianceAware
 from energy_route_env import Scenario
 from energy_route_env.checks import InputError, MissingExtra, require_known
@@ -31,6 +32,7 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
     "scaling-law": ScalingLaw,
     "random": RandomModel,
     "variance-aware": VarianceAware,
+    "optimal": Optimal,
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,
     "learned": lambda scenario: _learned().shipped(scenario),

@@ -14,7 +14,7 @@ from energy_route_env.pool.base import Pool
 from energy_route_env.pool.costs import TaskCosts
 from energy_route_env.pool.noise_grid import STEEPEST, require_noise
 from energy_route_env.pool.scaling_laws import ModelPool
-from energy_route_env.theory.slot import myopic_moments, myopic_volatility
+from energy_route_env.theory.slot import myopic_moments, volatility
 from energy_route_env.units import FloatArray
 from energy_route_env.world.arrivals import (
     ArrivalSource,
@@ -261,7 +261,7 @@ class Scenario:
     @property
     def volatility_j(self) -> float:
         """Standard deviation of the same: the model's sigma."""
-        return myopic_volatility(self)
+        return volatility(self, *self.myopic_moments)
 
     def draw(self, rng: np.random.Generator) -> Trace:
         """Draw an episode."""

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from energy_route_env.checks import InputError, require, require_real
 from energy_route_env.core.state import Battery
 from energy_route_env.pool.noise_grid import noise_grid, require_noise
-from energy_route_env.units import FloatArray
+from energy_route_env.units import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from energy_route_env.scenario import Scenario
@@ -178,6 +178,11 @@ def require_independent_slots(scenario: Scenario) -> None:
     gamma, poisson = "None: theory knows independent Gamma harvests", "None: theory knows Poisson arrivals"
     for name, known in (("weather_file", gamma), ("harvest_source", gamma), ("arrival_source", poisson)):
         require(getattr(scenario, name) is None, name, getattr(scenario, name), known)
+    require_no_waiting(scenario)
+
+
+def require_no_waiting(scenario: Scenario) -> None:
+    """Require that no task can wait, with an InputError."""
     waits = "0: a backlog's slots depend on each other"
     require(not scenario.can_wait, "deadline_slots", scenario.deadline_slots, waits)
 
@@ -201,22 +206,25 @@ def why_no_theory(scenario: Scenario) -> str | None:
     return None
 
 
-def myopic_moments(scenario: Scenario) -> tuple[float, float]:
-    """Return E e and E e^2 of a task on its model of lowest expected energy, in J and J^2."""
+def routed_moments(scenario: Scenario, model: IntArray) -> tuple[float, float]:
+    """Return E e and E e^2 of a task, in J and J^2, if each level of difficulty has one model, shape (n_levels,)."""
     observed = np.asarray(scenario.difficulties)
     energies, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
-    best = scenario.expected_energy_j(observed).argmin(axis=-1)
-    chosen = scenario.queries_per_task * energies[np.arange(len(observed)), best]
+    chosen = scenario.queries_per_task * energies[np.arange(len(observed)), model]
     return float((chosen @ weights).mean()), float((chosen**2 @ weights).mean())
 
 
-def myopic_volatility(scenario: Scenario) -> float:
-    """Return the standard deviation of demand minus harvest under the myopic dispatcher, for any sources, in J.
+def myopic_moments(scenario: Scenario) -> tuple[float, float]:
+    """Return E e and E e^2 of a task on its model of lowest expected energy, in J and J^2."""
+    return routed_moments(scenario, scenario.expected_energy_j(scenario.difficulties).argmin(axis=-1))
+
+
+def volatility(scenario: Scenario, first_j: float, second_j2: float) -> float:
+    """Return the standard deviation of demand minus harvest, for any sources and tasks of these moments, in J.
 
     The demand is a sum of N energies e: its variance is E N Var e + Var N (E e)^2, for Poisson arrivals lambda E e^2.
     """
-    first, second = scenario.myopic_moments
-    demand = scenario.arrival_rate * second + (scenario.arrivals.variance - scenario.arrival_rate) * first**2
+    demand = scenario.arrival_rate * second_j2 + (scenario.arrivals.variance - scenario.arrival_rate) * first_j**2
     return math.sqrt(max(demand, 0.0) + scenario.harvest.variance_j2)  # rounding may take a constant demand below 0
 
 
