@@ -123,9 +123,9 @@ PICTURES = {
         "Where the optimum pays for steadiness",
         "The same in `volatile`, where the small model is cheaper on average from 1.922 up and far more variable. "
         "Between that line and the border of its map, the optimum takes the dearer, steadier large model. It does so "
-        "wherever the battery holds enough to lose: about as much as the slots left may still need. With an almost "
-        "empty battery every joule comes from the grid anyway, and only the mean counts. The easier the task, the more "
-        "steadiness costs, and the fuller the battery must be; with fewer slots left the border moves left.",
+        "wherever the battery holds enough to lose. With an almost empty one every joule comes from the grid anyway, "
+        "and only the mean counts. The easier the task, the more steadiness costs and the fuller the battery must be; "
+        "with fewer slots left less is enough.",
         "One map for each dispatcher over battery and observed difficulty. The optimal and the variance-aware one give "
         "the small model only a wedge of easy tasks at low batteries; the myopic one gives it all but the hardest.",
     ),

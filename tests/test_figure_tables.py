@@ -130,6 +130,11 @@ def test_the_decision_map_command_writes_table_and_picture(tmp_path: Path) -> No
     np.testing.assert_array_equal(optimal, myopic)  # exact difficulty
 
 
+def test_the_fewer_slots_are_left_the_more_often_steadiness_pays() -> None:
+    late, early = (decision_maps(make_scenario("volatile"), ("optimal",), left)["model"].mean() for left in (10, 190))
+    assert late > early + 0.05
+
+
 def test_a_decision_map_beyond_the_horizon_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="slots_left is 201, but it must be at most the horizon, 200"):
         draw_decision_map(DecisionMapArgs(slots_left=201, results=tmp_path))

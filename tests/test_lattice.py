@@ -1,7 +1,6 @@
 """The distribution of D_T on the lattice, against Spitzer's exact mean, closed forms and simulated walks."""
 
 import math
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -64,11 +63,9 @@ def test_the_lattices_mean_is_spitzers_to_six_digits_where_a_slot_is_smooth(name
     assert found.mean_j == pytest.approx(float(exact_expected_auxiliary_energy(slot, 1000)), rel=5e-6)
 
 
-@pytest.mark.parametrize("factor", [0.9, 1.0, 1.1])
-def test_the_lattices_mean_is_spitzers_where_energies_have_a_heavy_tail(factor: float) -> None:
+def test_the_lattices_mean_is_spitzers_where_energies_have_a_heavy_tail() -> None:
     """Both gather the energies alike; a contour right of the pole would be 1e-3 off."""
-    volatile = make_scenario("volatile")
-    slot = PlanQuestion(replace(volatile, renewable_ratio=factor * volatile.renewable_ratio)).slot
+    slot = PlanQuestion(make_scenario("volatile")).slot
     exact = float(exact_expected_auxiliary_energy(slot, 200))
     assert auxiliary_distribution(slot, 200).mean_j == pytest.approx(exact, rel=1e-4)
 

@@ -168,6 +168,11 @@ def test_where_there_is_no_such_optimum_the_field_is_named(fields: dict[str, Any
         Optimal(scenario)
 
 
+def test_tasks_that_wait_are_refused_where_the_difficulty_is_exact_too() -> None:
+    with refused("deadline_slots", "96", "0: a backlog"):
+        Optimal(make_scenario("solar"))
+
+
 @pytest.mark.parametrize("cv", [0.0, 0.02, 0.5, 1.5])
 def test_the_grid_keeps_mass_mean_and_variance_of_a_harvest(cv: float) -> None:
     grid = _Grid(10.0, 3000)
