@@ -22,7 +22,7 @@ class ByValue(Dispatcher):
 
     @abstractmethod
     def to_come_j(self, decision: Decision, energy_j: FloatArray) -> FloatArray:
-        """Return the auxiliary energy still to come if the tasks at hand need so many J, shape (n, models, nodes)."""
+        """Return the joules still to come from the grid if the tasks need `energy_j`, both (n, n_models, n_nodes)."""
 
     def act(self, decision: Decision) -> Actions:
         scenario = self.scenario

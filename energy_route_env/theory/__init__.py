@@ -1,8 +1,8 @@
 """What theory predicts for the auxiliary energy D_T, beside the simulator and independent of it.
 
 `slot` is one slot's distribution, `brownian` the paper's Theorem 2, `spitzer` the exact mean, `lattice` the whole
-distribution of D_T, `schedule` the least D_T of a trace, `overhead`
-what a dispatcher may take itself, and `planning` what follows for a system to build.
+distribution of D_T, `optimum` the least E[D_T] of any dispatcher, `schedule` the least D_T of a trace where tasks can
+wait, `overhead` what a dispatcher may take itself, and `planning` what follows for a system to build.
 """
 
 from energy_route_env.theory.brownian import (
