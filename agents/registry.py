@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel, ScalingLaw
 from agents.deferral import GreedyDeferral, SurplusDeferral
 from agents.dispatcher import Dispatcher
+from agents.receding import OnClimatology, OnFuture, OnPersistence
 from agents.variance_aware import VarianceAware
 from energy_route_env import Scenario
 from energy_route_env.checks import InputError, MissingExtra, require_known
@@ -33,12 +34,18 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
     "variance-aware": VarianceAware,
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,
+    "receding-persistence": OnPersistence,
+    "receding-climatology": OnClimatology,
+    "receding-perfect": OnFuture,
     "learned": lambda scenario: _learned().shipped(scenario),
 }
 _WITH_NUMBER: dict[str, tuple[type[int] | type[float], Callable[[Scenario, Any], Dispatcher]]] = {
     "error": (float, lambda scenario, rate: ErrorProne(Oracle(scenario), rate)),
     "fixed": (int, FixedModel),
     "surplus-deferral": (float, SurplusDeferral),
+    "receding-persistence": (int, OnPersistence),
+    "receding-climatology": (int, OnClimatology),
+    "receding-perfect": (int, OnFuture),
 }
 NAMES = (*_PLAIN, "error-RATE", "fixed-MODEL")
 """Every valid name; RATE and MODEL stand for a number, as in error-0.05 and fixed-0."""
@@ -49,7 +56,8 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
 
     Args:
         name: one of `NAMES`, or the path of your own policy's .safetensors file. `error-RATE` errs from the oracle's
-            choice. `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6. `learned` is the policy
+            choice. `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6, and the
+            receding ones the slots from plan to plan, as in receding-climatology-16. `learned` is the policy
             that comes with the project.
         scenario: where it decides.
 

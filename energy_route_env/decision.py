@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Space
@@ -30,6 +31,21 @@ FEATURES: dict[str, tuple[float, float]] = {
     "day_cosine": (-1, 1),
 }
 """The features of an observation, in order, with their bounds."""
+
+
+class Outlook(NamedTuple):
+    """What is known of an episode up to this slot; a privileged dispatcher is shown the whole of it."""
+
+    slot: int
+    """The current slot."""
+    harvest_j: FloatArray
+    """Harvest of every slot from the first one on."""
+    task_slot: IntArray
+    """Arrival slot of every task that is not dispatched, shape (n_tasks,)."""
+    due_slot: IntArray
+    """The last slot in which each of them may be dispatched; the horizon if it outlasts the episode."""
+    energy_j: FloatArray
+    """Joules that each is expected to take on the model of lowest expected energy; the true ones if privileged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +81,10 @@ class Decision:
     """True difficulty of the task at hand, for privileged dispatchers; None for all others."""
     energy_j: FloatArray | None = None
     """Joules that it really takes on each model, shape (n, n_models), likewise."""
+    outlook: Callable[[int], Outlook] | None = field(default=None, repr=False)
+    """What more is known in environment i. It is worked out when called, which must be before the next step."""
+    memory: FloatArray | None = None
+    """The dispatcher's notes on each episode, shape (n, memory_size), to read and to write; 0 at an episode's start."""
 
     @property
     def n(self) -> int:
@@ -75,6 +95,21 @@ class Decision:
 def slack_slots(x: State, world: World, can_wait: bool) -> int:
     """Return how many slots the task at hand may still wait."""
     return world.due_slot[x.task] - x.slot if can_wait else 0
+
+
+def outlook(x: State, world: World, rules: Rules, privileged: bool) -> Outlook:
+    """Return what is known of one episode."""
+    n_slots = rules.horizon_slots if privileged else x.slot + 1
+    n_tasks = world.arrived[-1] if privileged else world.arrived[x.slot]
+    expected_j = np.asarray(world.expected_energy_j)[:n_tasks]
+    true_or_expected_j = np.asarray(world.energy_j)[:n_tasks] if privileged else expected_j
+    energy_j = true_or_expected_j[np.arange(n_tasks), expected_j.argmin(axis=-1)]
+    slot = np.asarray(world.task_slot)[:n_tasks]
+    due, is_open = slot, np.arange(n_tasks) >= x.dispatched
+    if rules.can_wait:
+        due, is_open = np.asarray(world.due_slot)[:n_tasks], ~np.asarray(world.is_dispatched)[:n_tasks]
+    harvest_j = np.diff(world.harvested_before_j[: n_slots + 1])
+    return Outlook(int(x.slot), harvest_j, slot[is_open], due[is_open], energy_j[is_open])
 
 
 def observe(x: State, world: World, rules: Rules, out: Any) -> None:

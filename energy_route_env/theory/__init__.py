@@ -1,7 +1,7 @@
 """What theory predicts for the auxiliary energy D_T, beside the simulator and independent of it.
 
 `slot` is one slot's distribution, `brownian` the paper's Theorem 2, `spitzer` the exact mean, `lattice` the whole
-distribution of D_T, `planning` what follows for a system to build, and `schedule` the least possible where tasks can wait.
+distribution of D_T, `planning` what follows for a system to build, and `schedule` the least possible where tasks wait.
 """
 
 from energy_route_env.theory.brownian import (
