@@ -10,8 +10,10 @@ from hypothesis import given
 from test_energy_properties import Episode, episodes, properties, tolerance
 
 from agents import Dispatcher, Myopic, OnClimatology, OnFuture, OnPersistence, make_dispatcher
+from agents.receding import _in_blocks
 from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
 from energy_route_env.decision import Outlook
+from energy_route_env.theory.schedule import Future
 from eval.bounds import hindsight_bound, hindsight_bounds
 from eval.rollout import draw_traces, play, run_traces
 from eval.statistics import Estimate
@@ -57,6 +59,41 @@ def test_energy_that_would_be_lost_is_used_at_once_and_the_grid_as_late_as_can_b
 def test_a_plan_counts_the_due_tasks_that_it_foresaw() -> None:
     """One task is due in the dark slot 1, the other takes the sun of slot 2: one by slot 1, two by slot 2."""
     assert slots_run(OnFuture, 4, [0, 0, 1, 0], [(0, 1), (0, 3)], capacity_j=0.0) == [1, 2]
+
+
+def test_a_plan_counts_foreseen_due_tasks_against_what_it_lets_run() -> None:
+    """Of the sun of slot 2 one task may take half; the other half is for the immediate task of the dark slot 3."""
+    tasks = [(0, 1), (0, 4), (0, 4), (3, 0)]
+    assert slots_run(OnFuture, 5, [0, 0, 2, 0, 1], tasks) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("harvest", "slot"), [([0.6, 0.4, 0], 0), ([0.4, 0.6, 0], 1)])
+def test_a_task_runs_in_the_slot_where_most_of_it_is_planned(harvest: list[float], slot: int) -> None:
+    """Divisible, it would take the sun of both slots and leave the battery to the immediate task of slot 2."""
+    fields = {"discharge_efficiency": 0.5, "initial_battery_j": 2 * TASK_J}
+    assert slots_run(OnFuture, 1, harvest, [(0, 2), (2, 0)], **fields) == [slot, 2]
+
+
+def test_of_plans_alike_the_one_is_taken_that_needs_the_grid_last() -> None:
+    """One charge for the waiting task and the immediate one of slot 1: the one that waits may be lucky yet."""
+    assert slots_run(OnFuture, 1, [0, 0, 0], [(0, 2), (1, 0)], initial_battery_j=TASK_J) == [1, 2]
+
+
+@pytest.mark.parametrize(("harvest", "charge"), [([1, 1, 1], 0), ([0, 0, 0], 1)])
+def test_of_plans_alike_the_one_is_taken_that_runs_early_on_its_own_energy(harvest: list[float], charge: float) -> None:
+    assert slots_run(OnFuture, 1, harvest, [(0, 2)], initial_battery_j=charge * TASK_J) == [0]
+
+
+def test_blocks_hold_what_their_slots_bring_and_what_is_due_at_their_ends() -> None:
+    future = Future(*(np.arange(scale, 6.0 * scale, scale) for scale in (1, 10, 100, 1000, 10000)))
+    blocks = _in_blocks(future, np.array([0, 1, 4]), np.array([0, 3, 4]))
+    expected = [[1, 9, 5], [10, 90, 50], [100, 400, 500], [1000, 4000, 5000], [10000, 20000, 50000]]
+    assert [values.tolist() for values in blocks] == expected
+
+
+def test_a_name_may_carry_the_slots_from_plan_to_plan() -> None:
+    for name in NAMES:
+        assert vars(make_dispatcher(f"{name}-16", SOLAR))["every_slots"] == 16
 
 
 def test_a_plan_that_hoped_for_sun_does_not_take_the_grid_instead() -> None:
@@ -110,7 +147,7 @@ def test_where_there_is_no_record_the_mean_is_the_sources() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_notes_stay_with_their_episode(name: str) -> None:
     """Episodes together, in another order, and each alone, in `run_traces` and in a single environment."""
-    scenario = make_scenario("solar", horizon_slots=60, deadline_slots=20, initial_battery_j=1e9)
+    scenario = make_scenario("solar", horizon_slots=80, deadline_slots=20, renewable_ratio=2.0, capacity_j=5e8)
     traces = draw_traces(scenario, range(7), 3)
     together = drawn_j(scenario, name, traces)
     np.testing.assert_array_equal(drawn_j(scenario, name, traces[::-1])[::-1], together)
