@@ -15,5 +15,6 @@ from agents.analytic import (
 from agents.deferral import GreedyDeferral as GreedyDeferral, SurplusDeferral as SurplusDeferral
 from agents.dispatcher import Dispatcher as Dispatcher
 from agents.optimal import Optimal as Optimal
+from agents.receding import OnClimatology as OnClimatology, OnFuture as OnFuture, OnPersistence as OnPersistence
 from agents.registry import NAMES as NAMES, make_dispatcher as make_dispatcher
 from agents.variance_aware import VarianceAware as VarianceAware

@@ -15,13 +15,17 @@ Actions = NDArray[np.int64]
 class Dispatcher(ABC):
     """Routes the tasks at hand. Give a subclass `act`, and `eval.rollout.simulate` takes it.
 
-    `act` must remember nothing of single environments: each call may bring another number of them.
+    `act` must remember nothing of single environments: each call may bring another number of them. What it wants to
+    know of an episode at its next decision it writes to `decision.memory`.
     """
 
     privileged: bool = False
     """Whether it is shown the true difficulty."""
     overhead_j: float = 0.0
     """Joules that it takes itself for each decision. Analytic rules (1e-9 J) and small networks (1e-8 J) leave it 0."""
+
+    memory_size: int = 0
+    """Numbers that it notes on each episode; whoever calls `act` keeps them."""
 
     @abstractmethod
     def act(self, decision: Decision) -> Actions:

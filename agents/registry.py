@@ -9,6 +9,7 @@ from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel,
 from agents.deferral import GreedyDeferral, SurplusDeferral
 from agents.dispatcher import Dispatcher
 from agents.optimal import Optimal
+from agents.receding import OnClimatology, OnFuture, OnPersistence
 from agents.variance_aware import VarianceAware
 from energy_route_env import Scenario
 from energy_route_env.checks import InputError, MissingExtra, require_known
@@ -35,6 +36,9 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
     "optimal": Optimal,
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,
+    "receding-persistence": OnPersistence,
+    "receding-climatology": OnClimatology,
+    "receding-perfect": OnFuture,
     "learned": lambda scenario: _learned().shipped(scenario),
 }
 _WITH_NUMBER: dict[str, tuple[type[int] | type[float], Callable[[Scenario, Any], Dispatcher]]] = {
@@ -42,6 +46,9 @@ _WITH_NUMBER: dict[str, tuple[type[int] | type[float], Callable[[Scenario, Any],
     "fixed": (int, FixedModel),
     "router": (float, Router),
     "surplus-deferral": (float, SurplusDeferral),
+    "receding-persistence": (int, OnPersistence),
+    "receding-climatology": (int, OnClimatology),
+    "receding-perfect": (int, OnFuture),
 }
 NAMES = (*_PLAIN, "error-RATE", "fixed-MODEL", "router-PARAMS")
 """Every valid name; RATE, MODEL and PARAMS stand for a number, as in error-0.05, fixed-0 and router-1e9."""
@@ -52,9 +59,9 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
 
     Args:
         name: one of `NAMES`, or the path of your own policy's .safetensors file. `error-RATE` errs from the oracle's
-            choice. `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6. `learned` is the policy
-            that comes with the project. `router-PARAMS` is the oracle, with the overhead of a language model of so many
-            parameters.
+            choice. `router-PARAMS` is the oracle, with the overhead of a language model of so many parameters.
+            `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6, and the receding ones the slots
+            from plan to plan, as in receding-climatology-16. `learned` is the policy that comes with the project.
         scenario: where it decides.
 
     Raises:

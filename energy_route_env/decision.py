@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Space
@@ -40,6 +41,21 @@ GRID_FEATURES: dict[str, tuple[float, float]] = {
     "harvest_24h": (0, 1),
 }
 """Those that follow where the scenario has a grid source."""
+
+
+class Outlook(NamedTuple):
+    """What is known of an episode up to this slot; a privileged dispatcher is shown the whole of it."""
+
+    slot: int
+    """The current slot."""
+    harvest_j: FloatArray
+    """Harvest of every slot from the first one on."""
+    task_slot: IntArray
+    """Arrival slot of every task that is not dispatched, shape (n_tasks,)."""
+    due_slot: IntArray
+    """The last slot in which each of them may be dispatched; the horizon if it outlasts the episode."""
+    energy_j: FloatArray
+    """Joules that each is expected to take on the model of lowest expected energy; the true ones if privileged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +97,10 @@ class Decision:
     """The mean of that over the hours ahead up to 6, 12 and 24, as forecast by persistence, shape (n, 3)."""
     harvest_forecast_j: FloatArray | None = None
     """Mean harvest of a slot in these hours, likewise."""
+    outlook: Callable[[int], Outlook] | None = field(default=None, repr=False)
+    """What more is known in environment i. It is worked out when called, which must be before the next step."""
+    memory: FloatArray | None = None
+    """The dispatcher's notes on each episode, shape (n, memory_size), to read and to write; 0 at an episode's start."""
 
     @property
     def n(self) -> int:
@@ -91,6 +111,21 @@ class Decision:
 def slack_slots(x: State, world: World, can_wait: bool) -> int:
     """Return how many slots the task at hand may still wait."""
     return world.due_slot[x.task] - x.slot if can_wait else 0
+
+
+def outlook(x: State, world: World, rules: Rules, privileged: bool) -> Outlook:
+    """Return what is known of one episode."""
+    n_slots = rules.horizon_slots if privileged else x.slot + 1
+    n_tasks = world.arrived[-1] if privileged else world.arrived[x.slot]
+    expected_j = np.asarray(world.expected_energy_j)[:n_tasks]
+    true_or_expected_j = np.asarray(world.energy_j)[:n_tasks] if privileged else expected_j
+    energy_j = true_or_expected_j[np.arange(n_tasks), expected_j.argmin(axis=-1)]
+    slot = np.asarray(world.task_slot)[:n_tasks]
+    due, is_open = slot, np.arange(n_tasks) >= x.dispatched
+    if rules.can_wait:
+        due, is_open = np.asarray(world.due_slot)[:n_tasks], ~np.asarray(world.is_dispatched)[:n_tasks]
+    harvest_j = np.diff(world.harvested_before_j[: n_slots + 1])
+    return Outlook(int(x.slot), harvest_j, slot[is_open], due[is_open], energy_j[is_open])
 
 
 def observe(x: State, world: World, rules: Rules, out: Any) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -111,8 +111,10 @@ def play(env: EnergyRouteEnv, dispatcher: Dispatcher, trace: Trace) -> Iterator[
     """Step a single environment through a trace and yield each step's info; the last one holds the balance."""
     env.reset(options={"trace": trace})
     info: dict[str, Any] = {}
+    memory = np.zeros((1, dispatcher.memory_size))
     while "balance" not in info:
-        *_, info = env.step(int(dispatcher.act(env.decision(dispatcher.privileged))[0]))
+        decision = replace(env.decision(dispatcher.privileged), memory=memory)
+        *_, info = env.step(int(dispatcher.act(decision)[0]))
         yield info
 
 
@@ -125,9 +127,9 @@ def _run(
     interval = np.searchsorted(checkpoints, np.arange(scenario.horizon_slots + 1), side="right")
     supplied, counted = np.zeros((2, len(checkpoints) + 1, n))
     chosen = np.full(batch.world.task_slot.shape, -1)
-    ended = np.zeros(n, bool)
+    ended, memory = np.zeros(n, bool), np.zeros((n, dispatcher.memory_size))
     while not ended.all():
-        outcome = batch.step(_answer(dispatcher, batch))
+        outcome = batch.step(_answer(dispatcher, batch, memory))
         chosen[every, outcome.task] = outcome.model
         supplied[interval[outcome.slot], every] += outcome.auxiliary_j
         counted[interval[outcome.slot], every] += outcome.cost
@@ -137,9 +139,10 @@ def _run(
     return Simulation(checkpoints, auxiliary, cost, batch.balance(), tasks, _latency(batch, chosen, tasks))
 
 
-def _answer(dispatcher: Dispatcher, batch: Batch) -> NDArray[np.int64]:
+def _answer(dispatcher: Dispatcher, batch: Batch, memory: FloatArray) -> NDArray[np.int64]:
     """Return the dispatcher's actions, checked."""
-    actions = np.asarray(dispatcher.act(batch.decision(dispatcher.privileged)))
+    decision = replace(batch.decision(dispatcher.privileged), memory=memory)
+    actions = np.asarray(dispatcher.act(decision))
     name, n, n_actions = type(dispatcher).__name__, batch.n, batch.scenario.n_actions
     if actions.shape != (n,) or actions.dtype.kind not in "iu":
         found = f"an array of {actions.dtype} and shape {actions.shape}"

@@ -12,7 +12,7 @@ from energy_route_env.core.battery import usable_j
 from energy_route_env.core.compiled import AHEAD, borrowed, compiled, look_ahead, up_to
 from energy_route_env.core.state import BALANCE, OUTCOME, STATE, Outcome, Rules, State, World, row_of
 from energy_route_env.core.step import begin, nothing_done, step
-from energy_route_env.decision import Decision, features_of, observe, rules_of, slack_slots
+from energy_route_env.decision import Decision, features_of, observe, outlook, rules_of, slack_slots
 from energy_route_env.scenario import Scenario
 from energy_route_env.units import FloatArray
 from energy_route_env.world.trace import Trace
@@ -53,7 +53,9 @@ class Run:
         x, world = self.state, self.world
         facts = facts_of(x, world, x.task, x.slot, slack_slots(x, world, self.rules.can_wait), self.rules, privileged)
         return Decision(
-            observation=self.observation()[None], **{name: np.array([fact]) for name, fact in facts.items()}
+            observation=self.observation()[None],
+            outlook=lambda _: outlook(x, world, self.rules, privileged),
+            **{name: np.array([fact]) for name, fact in facts.items()},
         )
 
     def balance(self) -> dict[str, Any]:
@@ -125,8 +127,11 @@ class Batch:
         x, due_slot = self.states.copy(), self.world.due_slot
         task, slot = ((np.arange(self.n), index) for index in (x.task, x.slot))
         slack = due_slot[task] - x.slot if self.rules.can_wait else np.zeros(self.n, np.int64)
-        facts = facts_of(x, self.world, task, slot, slack, self.rules, privileged)
-        return Decision(observation=self.observation(), **facts)
+        return Decision(
+            observation=self.observation(),
+            outlook=lambda i: outlook(x[i], row_of(self.world, i), self.rules, privileged),
+            **facts_of(x, self.world, task, slot, slack, self.rules, privileged),
+        )
 
     def balance(self) -> dict[str, FloatArray]:
         """Return the totals since each episode's start, by the names in `BALANCE`."""

@@ -1,5 +1,6 @@
 """The least that the grid must supply where tasks can wait and the future is known: a linear programme."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ class Schedule(NamedTuple):
     """What can wait and has been run by the end of each slot, shape (n,)."""
 
 
-def best_schedule(future: Future, battery: Battery) -> Schedule:
+def best_schedule(future: Future, battery: Battery, haste: float = 0.0) -> Schedule:
     """Return the schedule that takes least from the grid, with tasks divisible and the battery used at will.
 
     With V the energy served by the end of a slot, B the battery then, g what the grid supplies, H and C harvest and
@@ -46,6 +47,12 @@ def best_schedule(future: Future, battery: Battery) -> Schedule:
     The first of the last two binds where the battery is charged, the second where it is drawn from; what is less than
     the right-hand side is spilled. Charging from the grid never pays while all weights are equal; else
     DB <= eta_c H forbids it.
+
+    Args:
+        future: what the slots bring.
+        battery: its `initial_battery_j` is what it holds before the first slot.
+        haste: added to what is minimised, haste * sum of V: of schedules that take as little from the grid, the one
+            that runs late (above 0) or early (below 0). It must be small against the weights.
 
     Raises:
         RuntimeError: if the solver fails.
@@ -60,33 +67,42 @@ def best_schedule(future: Future, battery: Battery) -> Schedule:
     lowest_j = np.concatenate([future.due_j, np.zeros(2 * n)])
     highest_j = np.concatenate([future.arrived_j, np.full(n, battery.capacity_j), np.full(n, np.inf)])
     bounds: Any = np.column_stack([lowest_j, highest_j]) / unit_j
-    costs = np.concatenate([np.zeros(2 * n), future.weight])
+    costs = np.concatenate([np.full(n, haste), np.zeros(n), future.weight])
     options: Any = {"presolve": False, "primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9}
     result: Any = linprog(costs, rows, limits_j / unit_j, bounds=bounds, method="highs-ds", options=options)
     if result.status != 0:
         raise RuntimeError(f"The linear programme was not solved: {result.message}")
-    return Schedule(result.fun * unit_j, result.x[:n] * unit_j)
+    return Schedule(float(future.weight @ result.x[2 * n :]) * unit_j, result.x[:n] * unit_j)
 
 
 def _constraints(future: Future, battery: Battery) -> tuple[Any, FloatArray]:
     """Return the rows A and limits b of A x <= b, x the vectors V, B and g one after the other."""
-    from scipy import sparse
-
     n = len(future.harvest_j)
-    change = sparse.diags_array([1.0, -1.0], offsets=[0, -1], shape=(n, n), format="csr")
-    supplied, none = sparse.diags_array([-1.0], offsets=[0], shape=(n, n), format="csr"), sparse.csr_array((n, n))
     start_j = np.zeros(n)
     start_j[0] = battery.initial_battery_j
-    own_j = future.harvest_j - future.demand_j
-    charging = future.harvest_j > 0  # elsewhere the limit of drawing is enough
     charge, discharge = 1 / battery.charge_efficiency, battery.discharge_efficiency
-    rows = [
-        sparse.hstack([-change, none, none]),
-        sparse.hstack([change, charge * change, supplied], format="csr")[charging],
-        sparse.hstack([change, discharge * change, supplied]),
-    ]
-    limits_j = [np.zeros(n), (own_j + charge * start_j)[charging], own_j + discharge * start_j]
-    if future.weight.min() < future.weight.max():
-        rows.append(sparse.hstack([none, change, none]))
-        limits_j.append(battery.charge_efficiency * future.harvest_j + start_j)
-    return sparse.vstack(rows, format="csc"), np.concatenate(limits_j)
+    own_j = future.harvest_j - future.demand_j
+    stored_j = battery.charge_efficiency * future.harvest_j + start_j
+    limits_j = np.concatenate([np.zeros(n), own_j + charge * start_j, own_j + discharge * start_j, stored_j])
+    always, varies = np.ones(n, bool), np.full(n, future.weight.min() < future.weight.max())
+    charging = future.harvest_j > 0  # elsewhere the limit of drawing is enough
+    needed = np.concatenate([always, charging, always, varies])
+    return _rows(n, charge, discharge)[needed], limits_j[needed]
+
+
+@lru_cache(maxsize=512)
+def _rows(n: int, charge: float, discharge: float) -> Any:
+    """Return all rows of n slots: V rises, the limits of charging and of drawing, no charge from the grid."""
+    from scipy import sparse
+
+    change = sparse.diags_array([1.0, -1.0], offsets=[0, -1], shape=(n, n))
+    supplied = sparse.diags_array([-1.0], offsets=[0], shape=(n, n))
+    return sparse.block_array(
+        [
+            [-change, None, None],
+            [change, charge * change, supplied],
+            [change, discharge * change, supplied],
+            [None, change, None],
+        ],
+        format="csr",
+    )
