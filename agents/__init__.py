@@ -7,6 +7,7 @@ from agents.analytic import (
     Oracle as Oracle,
     RandomModel as RandomModel,
     ScalingLaw as ScalingLaw,
+    motion_for_theory as motion_for_theory,
     slot_distribution as slot_distribution,
     slot_for_theory as slot_for_theory,
     slot_law as slot_law,

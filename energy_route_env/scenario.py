@@ -14,7 +14,7 @@ from energy_route_env.pool.base import Pool
 from energy_route_env.pool.costs import TaskCosts
 from energy_route_env.pool.noise_grid import STEEPEST, require_noise
 from energy_route_env.pool.scaling_laws import ModelPool
-from energy_route_env.theory.slot import myopic_moments, myopic_volatility
+from energy_route_env.theory.slot import myopic_moments, volatility
 from energy_route_env.units import FloatArray
 from energy_route_env.world.arrivals import (
     ArrivalSource,
@@ -226,8 +226,11 @@ class Scenario:
 
     @property
     def volatility_j(self) -> float:
-        """Standard deviation of a slot's demand minus harvest under the myopic dispatcher: the model's sigma."""
-        return myopic_volatility(self)
+        """The model's sigma under the myopic dispatcher, its square the variance of demand minus harvest per slot.
+
+        The variance is the long-run one of every source that declares one, else that of a single slot.
+        """
+        return volatility(self, *self.myopic_moments)
 
     def draw(self, rng: np.random.Generator) -> Trace:
         """Draw an episode."""

@@ -30,6 +30,15 @@ Beyond, tasks of probability 1e-9 make up the variance, and a quadrature misses 
 """
 
 
+class BrownianMotion(NamedTuple):
+    """The Brownian motion that the sums of demand minus harvest behave like over many slots."""
+
+    drift: float
+    """nu, mean of a slot in joules."""
+    volatility: float
+    """sigma in joules per square root of a slot, its square the long-run variance."""
+
+
 class Tasks(NamedTuple):
     """What a dispatcher that ignores the battery may see of n tasks."""
 
@@ -88,10 +97,7 @@ class SlotDistribution:
         harvest of a slot. Raises an InputError if slots are not independent, or an energy is not finite.
         """
         require_independent_slots(scenario)
-        tasks, energy_j, probabilities = possible_tasks(scenario)
-        seen = tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
-        weights = (probabilities[:, None] * routing(seen)).ravel()
-        energies, weights = gather_energies(energy_j.ravel()[weights > 0], weights[weights > 0])
+        energies, weights = routed_energies(scenario, routing, privileged)
         harvest = scenario.harvest.mean_j if harvest_mean_j is None else harvest_mean_j
         return cls(scenario.arrival_rate, energies, weights, harvest, float(scenario.harvest_cv or 0.0))
 
@@ -153,6 +159,26 @@ def possible_tasks(scenario: Scenario) -> tuple[Tasks, FloatArray, FloatArray]:
     return tasks, energy_j, np.tile(probabilities, len(levels)) / len(levels)
 
 
+def routed_energies(scenario: Scenario, routing: Routing, privileged: bool) -> tuple[FloatArray, FloatArray]:
+    """Return the joules that a task can need under a routing and their probabilities, both of shape (k,)."""
+    tasks, energy_j, probabilities = possible_tasks(scenario)
+    seen = tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
+    weights = (probabilities[:, None] * routing(seen)).ravel()
+    return gather_energies(energy_j.ravel()[weights > 0], weights[weights > 0])
+
+
+def brownian_motion(scenario: Scenario, routing: Routing, *, privileged: bool = False) -> BrownianMotion:
+    """Return the drift and the long-run volatility under a routing, whatever the sources' laws are.
+
+    Raises:
+        InputError: if a source does not declare its long-run variance, or tasks can wait.
+    """
+    require_long_run_variance(scenario)
+    energies_j, probabilities = routed_energies(scenario, routing, privileged)
+    first, second = float(energies_j @ probabilities), float(energies_j**2 @ probabilities)
+    return BrownianMotion(scenario.arrival_rate * first - scenario.harvest.mean_j, volatility(scenario, first, second))
+
+
 def cheapest(energy_j: FloatArray) -> FloatArray:
     """Route to the model of lowest energy: 1 for it, 0 for the others. Shapes (n, n_models)."""
     return np.eye(energy_j.shape[-1])[energy_j.argmin(axis=-1)]
@@ -172,13 +198,31 @@ def require_independent_slots(scenario: Scenario) -> None:
     gamma, poisson = "None: theory knows independent Gamma harvests", "None: theory knows Poisson arrivals"
     for name, known in (("weather_file", gamma), ("harvest_source", gamma), ("arrival_source", poisson)):
         require(getattr(scenario, name) is None, name, getattr(scenario, name), known)
+    _require_no_backlog(scenario)
+
+
+def require_long_run_variance(scenario: Scenario) -> None:
+    """Require what a Brownian motion takes: no backlog, and sources that declare their long-run variance.
+
+    Raises:
+        InputError: naming the field that is in the way.
+    """
+    _require_no_backlog(scenario)
+    require_real("harvest.long_run_variance_j2", scenario.harvest.long_run_variance_j2, 0.0)
+    require_real("arrivals.long_run_variance", scenario.arrivals.long_run_variance, 0.0)
+
+
+def _require_no_backlog(scenario: Scenario) -> None:
     waits = "0: a backlog's slots depend on each other"
     require(not scenario.can_wait, "deadline_slots", scenario.deadline_slots, waits)
 
 
-def require_theory(scenario: Scenario, *, lossless: bool = True) -> None:
-    """Require what theory needs to predict E[D_T]: independent slots, the paper's battery (losses may be allowed)."""
-    require_independent_slots(scenario)
+def require_theory(scenario: Scenario, *, lossless: bool = True, exact: bool = True) -> None:
+    """Require what theory needs to predict E[D_T]: independent slots, the paper's battery (losses may be allowed).
+
+    Where `exact` is False, the Brownian approximation is enough: slots may depend on each other.
+    """
+    (require_independent_slots if exact else require_long_run_variance)(scenario)
     noise, slope = scenario.difficulty_noise, scenario.models.skill_slope
     require_noise(noise, slope, STEEPEST_PREDICTED, ", for theory to predict D_T")
     for name, value, ideal in zip(Battery._fields, scenario.battery, Battery(), strict=True):
@@ -186,10 +230,10 @@ def require_theory(scenario: Scenario, *, lossless: bool = True) -> None:
         require(ok, name, value, f"{ideal}: theory's battery is unlimited, lossless and empty at first")
 
 
-def why_no_theory(scenario: Scenario) -> str | None:
-    """Say in a sentence why theory does not predict E[D_T] in a scenario; None if it does."""
+def why_no_theory(scenario: Scenario, *, exact: bool = True) -> str | None:
+    """Say in a sentence why theory does not predict E[D_T] in a scenario, exactly or at all; None if it does."""
     try:
-        require_theory(scenario)
+        require_theory(scenario, exact=exact)
     except InputError as reason:
         return str(reason)
     return None
@@ -204,14 +248,17 @@ def myopic_moments(scenario: Scenario) -> tuple[float, float]:
     return float((chosen @ weights).mean()), float((chosen**2 @ weights).mean())
 
 
-def myopic_volatility(scenario: Scenario) -> float:
-    """Return the standard deviation of demand minus harvest under the myopic dispatcher, for any sources, in J.
+def volatility(scenario: Scenario, first_j: float, second_j2: float) -> float:
+    """Return sigma of demand minus harvest where tasks need E e and E e^2, for any sources, in J.
 
     The demand is a sum of N energies e: its variance is E N Var e + Var N (E e)^2, for Poisson arrivals lambda E e^2.
+    A source's variance is the long-run one where it declares one, else that of a slot.
     """
-    first, second = scenario.myopic_moments
-    demand = scenario.arrival_rate * second + (scenario.arrivals.variance - scenario.arrival_rate) * first**2
-    return math.sqrt(max(demand, 0.0) + scenario.harvest.variance_j2)  # rounding may take a constant demand below 0
+    tasks, harvest = scenario.arrivals, scenario.harvest
+    tasks_variance = tasks.variance if tasks.long_run_variance is None else tasks.long_run_variance
+    harvest_j2 = harvest.variance_j2 if harvest.long_run_variance_j2 is None else harvest.long_run_variance_j2
+    demand_j2 = scenario.arrival_rate * second_j2 + (tasks_variance - scenario.arrival_rate) * first_j**2
+    return math.sqrt(max(demand_j2, 0.0) + harvest_j2)  # rounding may take a constant demand below 0
 
 
 def gather_energies(energies_j: FloatArray, weights: FloatArray, n_bins: int = 48) -> tuple[FloatArray, FloatArray]:
