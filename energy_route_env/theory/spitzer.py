@@ -7,8 +7,8 @@ from energy_route_env.checks import require
 from energy_route_env.theory.slot import SlotDistribution
 from energy_route_env.units import FloatArray
 
-STEEPEST = 22.0
-"""Largest theta times energy. Beyond, rare tasks of huge energy dominate the integrand, and no grid resolves them."""
+STEEPEST = 25.0
+"""Largest theta times energy on one slot's contour; beyond, rare huge energies oscillate faster than any grid."""
 
 
 def exact_expected_auxiliary_energy(slot: SlotDistribution, horizons: ArrayLike) -> FloatArray:
@@ -45,7 +45,7 @@ def _positive_means(slot: SlotDistribution, low: int, high: int) -> FloatArray:
     if slot.volatility == 0 or slot.harvest_mean_j == 0 or slot.demand_mean_j == 0:
         return np.full(high - low + 1, max(slot.drift, 0.0))  # S_n has one sign: E[S_n^+] = n max(nu, 0)
     theta = _contour(slot, low, -1.0 if slot.drift > 0 else 1.0)
-    if theta * slot.energies_j.max() > STEEPEST:
+    if theta > 0 and _contour(slot, 1, 1.0) * slot.energies_j.max() > STEEPEST:
         theta = _contour(slot, low, -1.0)
     rising = slot.drift if theta < 0 else 0.0
     fine = _contour_integral(slot, theta, low, high, 256)
