@@ -85,7 +85,8 @@ def test_where_slots_are_correlated_curves_are_simulated_beside_long_run_theory(
     args = RegimesArgs(scenario="correlated", ratios=(0.9,), episodes=30, horizon=1000, name="one", results=tmp_path)
     main(args)
     scenario = make_scenario("correlated", renewable_ratio=0.9, horizon_slots=1000)
-    curves, row = pd.read_csv(tmp_path / "one" / "curves.csv.gz"), pd.read_csv(tmp_path / "one" / "regimes.csv").iloc[0]
+    curves, fits = (pd.read_csv(tmp_path / "one" / f"{name}.csv") for name in ("curves", "regimes"))
+    row = fits.iloc[0]
     simulated = simulate(scenario, make_dispatcher("myopic", scenario), 30).auxiliary_j[:, 0]
     assert curves.loc[curves["slots"] == 1000, "auxiliary_j"].to_numpy() == pytest.approx(simulated)
     assert row["law_regime"] == "sqrt-then-linear"  # T* = 301
