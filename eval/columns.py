@@ -85,10 +85,13 @@ DIFFERENCE = replace(
 )
 BROWNIAN = (
     "E[D_T] of a Brownian motion with the dispatcher's own drift and standard deviation per slot (the paper's Theorem "
-    "2). It is given where slots are independent, no task can wait, the battery is ideal and the dispatcher does not "
-    "look at it."
+    "2). It is given where the sources declare their long-run variance, no task can wait, the battery is ideal and the "
+    "dispatcher does not look at it."
 )
-EXACT = "E[D_T] by Spitzer's identity, without approximation, under the same conditions."
+EXACT = "E[D_T] by Spitzer's identity, without approximation, where moreover slots are independent."
+STD = (
+    "Standard deviation of a slot's demand minus harvest; over many slots, per square root, where they are correlated."
+)
 TASKS = "averaged over all tasks of all episodes."
 COLUMNS = (
     AUXILIARY,
@@ -102,7 +105,7 @@ COLUMNS = (
     Column("grid", "grid_share", "Share of the energy consumed that the grid supplied.", fixed("%", 0.01), "cost", 1),
     Column("spilled", "spilled_share", "Share of the harvest that a full battery lost.", fixed("%", 0.01), "cost", 1),
     Column("drift", "drift_j", "Mean of a slot's demand minus harvest.", fixed("J"), "cost", 1),
-    Column("std", "volatility_j", "Standard deviation of a slot's demand minus harvest.", fixed("J"), "cost", 1),
+    Column("std", "volatility_j", STD, fixed("J"), "cost", 1),
 )
 """All columns except the dispatcher's name, in the report's order."""
 

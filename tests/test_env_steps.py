@@ -20,7 +20,7 @@ from energy_route_env.pool.scaling_laws import inference_energy
 def test_the_action_space_has_one_action_per_model_and_defer_where_tasks_can_wait(variant: str) -> None:
     env = make(variant)
     scenario = env.unwrapped.scenario
-    waits = "deadline_slots" in VARIANTS[variant] or variant in ("solar", "carbon")
+    waits = "deadline_slots" in VARIANTS[variant] or variant in ("solar", "gusty", "carbon")
     assert scenario.can_wait == waits
     assert env.action_space == gym.spaces.Discrete(len(scenario.models) + waits)
 

@@ -13,9 +13,10 @@ import pytest
 from agents import make_dispatcher, slot_distribution
 from energy_route_env import make_scenario
 from energy_route_env.checks import InputError
-from energy_route_env.theory import SlotDistribution
-from eval.regime_fit import checkpoints
+from energy_route_env.theory import SlotDistribution, expected_auxiliary_energy
+from eval.regime_fit import checkpoints, log_slope
 from eval.regimes import RegimesArgs, fit_table, law_columns, main
+from eval.rollout import simulate
 
 
 def exact_slots(ratio: float, dispatcher: str) -> SlotDistribution:
@@ -78,6 +79,21 @@ def test_theory_stands_beside_the_fit_where_it_applies(small: tuple[Path, str]) 
     assert of_theory["law_drift_j"].to_numpy() == pytest.approx([59.407, 59.407, 0, 0], abs=1e-3)
     assert of_theory["law_volatility_j"].to_numpy() == pytest.approx([684.76, 684.76, 696.89, 696.89], abs=1e-2)
     assert of_theory["law_transition_slots"].iloc[0] == pytest.approx(84.58, abs=1e-2)
+
+
+def test_where_slots_are_correlated_curves_are_simulated_beside_long_run_theory(tmp_path: Path) -> None:
+    args = RegimesArgs(scenario="correlated", ratios=(0.9,), episodes=30, horizon=1000, name="one", results=tmp_path)
+    main(args)
+    scenario = make_scenario("correlated", renewable_ratio=0.9, horizon_slots=1000)
+    curves, fits = (pd.read_csv(tmp_path / "one" / f"{name}.csv") for name in ("curves", "regimes"))
+    row = fits.iloc[0]
+    simulated = simulate(scenario, make_dispatcher("myopic", scenario), 30).auxiliary_j[:, 0]
+    assert curves.loc[curves["slots"] == 1000, "auxiliary_j"].to_numpy() == pytest.approx(simulated)
+    assert row["law_regime"] == "sqrt-then-linear"  # T* = 301
+    assert row["law_volatility_j"] == pytest.approx(scenario.volatility_j)
+    slots = checkpoints(1000)
+    expected = np.tile(expected_auxiliary_energy(scenario.drift_j, scenario.volatility_j, slots), (2, 1))
+    assert row["law_slope"] == pytest.approx(log_slope(slots, expected, 100, 1000).mean)
 
 
 def test_the_command_prints_two_tables_no_wider_than_80_columns(small: tuple[Path, str]) -> None:
