@@ -6,6 +6,7 @@ from agents.analytic import (
     Myopic as Myopic,
     Oracle as Oracle,
     RandomModel as RandomModel,
+    Router as Router,
     ScalingLaw as ScalingLaw,
     slot_distribution as slot_distribution,
     slot_for_theory as slot_for_theory,
@@ -13,6 +14,7 @@ from agents.analytic import (
 )
 from agents.deferral import GreedyDeferral as GreedyDeferral, SurplusDeferral as SurplusDeferral
 from agents.dispatcher import Dispatcher as Dispatcher
+from agents.optimal import Optimal as Optimal
 from agents.receding import OnClimatology as OnClimatology, OnFuture as OnFuture, OnPersistence as OnPersistence
 from agents.registry import NAMES as NAMES, make_dispatcher as make_dispatcher
 from agents.variance_aware import VarianceAware as VarianceAware

@@ -7,6 +7,7 @@ import numpy as np
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require, require_real, require_whole
+from energy_route_env.pool.scaling_laws import router_energy_j
 from energy_route_env.theory.slot import SlotDistribution, Tasks, why_no_theory, with_errors
 from energy_route_env.units import FloatArray
 
@@ -50,6 +51,20 @@ class Oracle(Deterministic):
         if tasks.energy_j is None:
             raise ValueError("energy_j is None, but it must be given: the oracle is privileged.")
         return tasks.energy_j.argmin(axis=-1)
+
+
+class Router(Oracle):
+    """A language model that never errs and takes its own energy for every decision: the best case of an AI dispatcher.
+
+    Args:
+        scenario: where it decides.
+        n_params: its parameter count; it reads the 500 tokens and takes the energies of `router_energy_j`.
+    """
+
+    def __init__(self, scenario: Scenario, n_params: float) -> None:
+        super().__init__(scenario)
+        require_real("n_params", n_params, 0.0, above=True)
+        self.overhead_j = float(router_energy_j(n_params))
 
 
 class Myopic(Deterministic):
@@ -125,19 +140,21 @@ class ErrorProne(Stochastic):
         super().__init__(base.scenario)
         require_real("rate", rate, 0.0, 1.0)
         require(self.n_models > 1 or rate == 0, "models", base.scenario.models.n_params, "two or more, to err between")
-        self.base, self.rate, self.privileged = base, rate, base.privileged
+        self.base, self.rate = base, rate
+        self.privileged, self.overhead_j = base.privileged, base.overhead_j
 
     def probabilities(self, tasks: Tasks) -> FloatArray:
         return with_errors(self.base.probabilities(tasks), self.rate)
 
 
 def slot_distribution(dispatcher: BatteryBlind) -> SlotDistribution:
-    """Return the distribution of one slot's demand minus harvest under a battery-blind dispatcher.
+    """Return the distribution of one slot's demand minus harvest under a battery-blind dispatcher, overhead included.
 
     Raises:
         InputError: if the scenario's harvest is not independent from slot to slot, or its tasks can wait.
     """
-    return SlotDistribution.of(dispatcher.scenario, dispatcher.probabilities, privileged=dispatcher.privileged)
+    scenario = dispatcher.charged(dispatcher.scenario)
+    return SlotDistribution.of(scenario, dispatcher.probabilities, privileged=dispatcher.privileged)
 
 
 slot_law = slot_distribution

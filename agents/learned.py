@@ -25,8 +25,9 @@ from safetensors.torch import load, save
 
 from agents.dispatcher import Actions, Dispatcher
 from agents.policies import shipped_policies
-from energy_route_env import FEATURES, Decision, Scenario
+from energy_route_env import Decision, Scenario
 from energy_route_env.checks import InputError
+from energy_route_env.decision import features_of
 from energy_route_env.files import write_atomically
 
 TRANSFERS = ("renewable_ratio", "horizon_slots")
@@ -42,7 +43,7 @@ class Learned(Dispatcher):
     """Takes the action that a policy scores highest.
 
     Args:
-        predict: from observations (n, 9) to actions (n,).
+        predict: from observations (n, n_features) to actions (n,).
     """
 
     def __init__(self, predict: Callable[[NDArray[np.float32]], NDArray[np.int64]]) -> None:
@@ -92,7 +93,7 @@ class Learned(Dispatcher):
 def observation_meaning(scenario: Scenario) -> dict[str, Any]:
     """Return what fixes the meaning of observations and actions. A policy is refused where it differs."""
     return {
-        "features": list(FEATURES),
+        "features": list(features_of(scenario)),
         "models": list(scenario.models.n_params),
         "difficulties": list(scenario.difficulties),
         "difficulty_noise": scenario.difficulty_noise,
@@ -184,7 +185,7 @@ def _same(trained: Any, here: Any) -> bool:
 
 def _check_layers(path: Path, weights: Layers, card: dict[str, Any], scenario: Scenario) -> Network:
     """Return the layers, if they are finite and of the shapes that card and scenario ask for."""
-    sizes = [len(FEATURES), *card["network"]["sizes"][1:-1], scenario.n_actions]
+    sizes = [len(features_of(scenario)), *card["network"]["sizes"][1:-1], scenario.n_actions]
     wanted: dict[str, tuple[int, ...]] = {}
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         wanted |= {f"{i}.weight": (n_out, n_in), f"{i}.bias": (n_out,)}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel, ScalingLaw
+from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel, Router, ScalingLaw
 from agents.deferral import GreedyDeferral, SurplusDeferral
 from agents.dispatcher import Dispatcher
+from agents.optimal import Optimal
 from agents.receding import OnClimatology, OnFuture, OnPersistence
 from agents.variance_aware import VarianceAware
 from energy_route_env import Scenario
@@ -32,6 +33,7 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
     "scaling-law": ScalingLaw,
     "random": RandomModel,
     "variance-aware": VarianceAware,
+    "optimal": Optimal,
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,
     "receding-persistence": OnPersistence,
@@ -42,13 +44,14 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
 _WITH_NUMBER: dict[str, tuple[type[int] | type[float], Callable[[Scenario, Any], Dispatcher]]] = {
     "error": (float, lambda scenario, rate: ErrorProne(Oracle(scenario), rate)),
     "fixed": (int, FixedModel),
+    "router": (float, Router),
     "surplus-deferral": (float, SurplusDeferral),
     "receding-persistence": (int, OnPersistence),
     "receding-climatology": (int, OnClimatology),
     "receding-perfect": (int, OnFuture),
 }
-NAMES = (*_PLAIN, "error-RATE", "fixed-MODEL")
-"""Every valid name; RATE and MODEL stand for a number, as in error-0.05 and fixed-0."""
+NAMES = (*_PLAIN, "error-RATE", "fixed-MODEL", "router-PARAMS")
+"""Every valid name; RATE, MODEL and PARAMS stand for a number, as in error-0.05, fixed-0 and router-1e9."""
 
 
 def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
@@ -56,9 +59,9 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
 
     Args:
         name: one of `NAMES`, or the path of your own policy's .safetensors file. `error-RATE` errs from the oracle's
-            choice. `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6, and the
-            receding ones the slots from plan to plan, as in receding-climatology-16. `learned` is the policy
-            that comes with the project.
+            choice. `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6, and the receding ones the
+            slots from plan to plan, as in receding-climatology-16. `learned` is the policy that comes with the project.
+            `router-PARAMS` is the oracle, with the overhead of a language model of so many parameters.
         scenario: where it decides.
 
     Raises:

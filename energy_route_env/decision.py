@@ -31,6 +31,24 @@ FEATURES: dict[str, tuple[float, float]] = {
     "day_cosine": (-1, 1),
 }
 """The features of an observation, in order, with their bounds."""
+GRID_FEATURES: dict[str, tuple[float, float]] = {
+    "grid": (-1, 3),
+    "grid_6h": (-1, 3),
+    "grid_12h": (-1, 3),
+    "grid_24h": (-1, 3),
+    "harvest_6h": (0, 1),
+    "harvest_12h": (0, 1),
+    "harvest_24h": (0, 1),
+}
+"""Those that follow where the scenario has a grid source."""
+
+
+class Before(NamedTuple):
+    """What is known of the time before an episode, each None where it is not (see `Trace`)."""
+
+    start_slot: int | None
+    past_harvest_j: FloatArray | None
+    past_grid_weight: FloatArray | None
 
 
 class Outlook(NamedTuple):
@@ -38,8 +56,11 @@ class Outlook(NamedTuple):
 
     slot: int
     """The current slot."""
+    before: Before
     harvest_j: FloatArray
     """Harvest of every slot from the first one on."""
+    grid_weight: FloatArray | None
+    """What a joule from the grid counts in these slots; None where the scenario has no grid source."""
     task_slot: IntArray
     """Arrival slot of every task that is not dispatched, shape (n_tasks,)."""
     due_slot: IntArray
@@ -76,11 +97,17 @@ class Decision:
     task: IntArray
     """Index of the task at hand in the episode's trace; the number of its tasks where there is none."""
     observation: NDArray[np.float32] = field(repr=False)
-    """What `EnergyRoute-v0` shows, shape (n, 9)."""
+    """What `EnergyRoute-v0` shows, shape (n, n_features)."""
     difficulty: FloatArray | None = None
     """True difficulty of the task at hand, for privileged dispatchers; None for all others."""
     energy_j: FloatArray | None = None
     """Joules that it really takes on each model, shape (n, n_models), likewise."""
+    grid_weight: FloatArray | None = None
+    """What a joule from the grid counts in this slot; None where the scenario has no grid source, as are the next."""
+    grid_forecast: FloatArray | None = None
+    """The mean of that over the hours ahead up to 6, 12 and 24, as forecast by persistence, shape (n, 3)."""
+    harvest_forecast_j: FloatArray | None = None
+    """Mean harvest of a slot in these hours, likewise."""
     outlook: Callable[[int], Outlook] | None = field(default=None, repr=False)
     """What more is known in environment i. It is worked out when called, which must be before the next step."""
     memory: FloatArray | None = None
@@ -97,7 +124,7 @@ def slack_slots(x: State, world: World, can_wait: bool) -> int:
     return world.due_slot[x.task] - x.slot if can_wait else 0
 
 
-def outlook(x: State, world: World, rules: Rules, privileged: bool) -> Outlook:
+def outlook(x: State, world: World, rules: Rules, before: Before, privileged: bool) -> Outlook:
     """Return what is known of one episode."""
     n_slots = rules.horizon_slots if privileged else x.slot + 1
     n_tasks = world.arrived[-1] if privileged else world.arrived[x.slot]
@@ -109,11 +136,12 @@ def outlook(x: State, world: World, rules: Rules, privileged: bool) -> Outlook:
     if rules.can_wait:
         due, is_open = np.asarray(world.due_slot)[:n_tasks], ~np.asarray(world.is_dispatched)[:n_tasks]
     harvest_j = np.diff(world.harvested_before_j[: n_slots + 1])
-    return Outlook(int(x.slot), harvest_j, slot[is_open], due[is_open], energy_j[is_open])
+    grid_weight = np.asarray(world.grid_weight[:n_slots]) if rules.has_grid else None
+    return Outlook(int(x.slot), before, harvest_j, grid_weight, slot[is_open], due[is_open], energy_j[is_open])
 
 
 def observe(x: State, world: World, rules: Rules, out: Any) -> None:
-    """Write the features of the decision at hand, in the order of `FEATURES`."""
+    """Write the features of the decision at hand, in the order of `features_of`."""
     scales = rules.scales
     if scales.capacity_j > 0:
         out[0] = min(x.battery_j / scales.capacity_j, 1.0)
@@ -128,6 +156,17 @@ def observe(x: State, world: World, rules: Rules, out: Any) -> None:
     out[6] = scales.time_left[x.slot]
     out[7] = scales.day_sine[x.slot]
     out[8] = scales.day_cosine[x.slot]
+    if rules.has_grid:
+        grid, harvest_j = world.grid_forecast[x.slot], world.harvest_forecast_j[x.slot]
+        out[9] = departure(world.grid_weight[x.slot], scales.grid_weight)
+        for k in range(3):
+            out[10 + k] = departure(grid[k], scales.grid_weight)
+            out[13 + k] = harvest_j[k] / (harvest_j[k] + scales.harvest_j)
+
+
+def departure(value: float, mean: float) -> float:
+    """Return by what share of the mean a value departs from it, at most 3."""
+    return min(value / mean - 1.0, 3.0)
 
 
 def saturating(count: int, scale: float) -> float:
@@ -137,8 +176,15 @@ def saturating(count: int, scale: float) -> float:
 
 def rules_of(scenario: Scenario) -> Rules:
     """Return what the core needs to know of a scenario."""
-    battery = Battery(*map(float, scenario.battery))
-    return Rules(battery, _scales(scenario), scenario.horizon_slots, len(scenario.models), scenario.can_wait)
+    return Rules(
+        battery=Battery(*map(float, scenario.battery)),
+        scales=_scales(scenario),
+        horizon_slots=scenario.horizon_slots,
+        n_models=len(scenario.models),
+        can_wait=scenario.can_wait,
+        has_grid=scenario.grid_source is not None,
+        overhead_j=float(scenario.overhead_j),
+    )
 
 
 def _scales(scenario: Scenario) -> Scales:
@@ -149,6 +195,7 @@ def _scales(scenario: Scenario) -> Scales:
         capacity_j=0.0 if unlimited else float(scenario.capacity_j) or 1.0,
         battery_j=float(scenario.volatility_j) * math.sqrt(scenario.horizon_slots) or 1.0,
         harvest_j=float(scenario.harvest.mean_j) or 1.0,
+        grid_weight=scenario.mean_grid_weight,
         middle_difficulty=float(scenario.middle_difficulty),
         difficulty=float(high - low) / 2 or 1.0,
         slack_slots=float(max(scenario.deadline_slots, 1)),
@@ -166,8 +213,13 @@ def _clock_features(scenario: Scenario) -> dict[str, FloatArray]:
     return {"time_left": time_left, "day_sine": np.sin(angle), "day_cosine": np.cos(angle)}
 
 
-def observation_space() -> Space[NDArray[np.float32]]:
+def features_of(scenario: Scenario) -> dict[str, tuple[float, float]]:
+    """Return the features of a scenario's observation, in order, with their bounds."""
+    return FEATURES if scenario.grid_source is None else FEATURES | GRID_FEATURES
+
+
+def observation_space(scenario: Scenario) -> Space[NDArray[np.float32]]:
     """Return the bounded float32 box of one observation."""
-    bounds: Any = np.asarray(list(FEATURES.values()), np.float32).T
+    bounds: Any = np.asarray(list(features_of(scenario).values()), np.float32).T
     box: Any = Box(bounds[0], bounds[1], dtype=np.float32)
     return box

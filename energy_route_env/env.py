@@ -13,7 +13,7 @@ from energy_route_env.checks import require, require_known
 from energy_route_env.core.batch import Observation, Run
 from energy_route_env.core.state import Outcome
 from energy_route_env.core.step import nothing_done
-from energy_route_env.decision import FEATURES, Decision, observation_space
+from energy_route_env.decision import Decision, features_of, observation_space
 from energy_route_env.rendering import RENDER_FPS, RENDER_MODES, Frame, Moment, Screen
 from energy_route_env.scenario import Scenario
 from energy_route_env.scenarios import make_scenario
@@ -36,7 +36,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     `info["forced"]` says so; `info["action_mask"]` tells beforehand.
 
     ## Observation Space
-    A float32 `Box` of 9 features, named by `feature_names`:
+    A float32 `Box` of 9 features, named by `feature_names`; where the scenario has a grid source, of 7 more:
 
     | Num | Feature    | Min | Max | Meaning                                                                       |
     |-----|------------|-----|-----|-------------------------------------------------------------------------------|
@@ -50,8 +50,18 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     | 7   | day_sine   | -1  | 1   | sine of the time of day, episodes start at midnight                           |
     | 8   | day_cosine | -1  | 1   | its cosine                                                                    |
 
+    | Num   | Feature                | Min | Max | Meaning                                                             |
+    |-------|------------------------|-----|-----|---------------------------------------------------------------------|
+    | 9     | grid                   | -1  | 3   | w / mean w - 1, w what a joule from the grid counts now, clipped    |
+    | 10-12 | grid_6h, _12h, _24h    | -1  | 3   | the same for the mean of the next 6 hours, of those up to 12, to 24 |
+    | 13-15 | harvest_6h, _12h, _24h | 0   | 1   | h / (h + mean H), h the mean harvest of a slot in those hours       |
+
+    These are forecasts by persistence: the same hours of the day before, plus the present departure from that day,
+    which fades by half every six hours.
+
     ## Rewards
-    -(auxiliary energy drawn by this step), in joules.
+    -(auxiliary energy drawn by this step), in joules; that for the decision's overhead (`overhead_j`) is part of it.
+    With a grid source, times what a joule counts in the slot.
 
     ## Starting State
     The battery holds `initial_battery_j` (0 by default); the first decision is in the slot of the first task. All
@@ -63,7 +73,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     the whole `balance`: initial + harvested + auxiliary = consumed + stored + spilled + lost.
 
     ## Information
-    `energy_j`, `auxiliary_j` and `model` (-1: deferred) of the step, `slot` in which it was decided, `forced`;
+    `energy_j` (tasks and overhead), `auxiliary_j` and `model` (-1: deferred) of the step, its `slot`, `forced`;
     `battery_j` and `harvest_left_j` afterwards; `action_mask` of the next decision.
 
     ## Arguments
@@ -83,14 +93,14 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     """
 
     metadata = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}  # noqa: RUF012  (declared by the base class)
-    feature_names = tuple(FEATURES)
 
     def __init__(self, scenario: str | Scenario = "paper", render_mode: str | None = None, **overrides: Any) -> None:
         known = render_mode is None or (isinstance(render_mode, str) and render_mode in RENDER_MODES)
         require(known, "render_mode", render_mode, f"None or one of {list(RENDER_MODES)}")
         self.render_mode = render_mode
         self.scenario = make_scenario(scenario, **overrides)
-        self.observation_space = observation_space()
+        self.feature_names = tuple(features_of(self.scenario))
+        self.observation_space = observation_space(self.scenario)
         self.action_space = Discrete(self.scenario.n_actions)
         self._n_actions = self.scenario.n_actions
         self._run = Run(self.scenario)
@@ -132,7 +142,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         if ended:
             info["balance"] = self._run.balance()
         hides_end = self.scenario.continuing
-        reward = 0.0 - outcome.auxiliary_j
+        reward = 0.0 - outcome.cost
         return self._run.observation(), reward, ended and not hides_end, ended and hides_end, info
 
     def render(self) -> Frame | str | None:
@@ -220,6 +230,6 @@ def require_action(field: str, action: Any, n_actions: int) -> int:
 def require_trace(scenario: Scenario, trace: Any) -> None:
     """Require a trace that fits the scenario, with a finite energy for every task."""
     require(isinstance(trace, Trace), "options['trace']", type(trace).__name__, "a Trace")
-    trace.check_fits(scenario.horizon_slots, scenario.can_wait)
+    scenario.require_fits(trace)
     scenario.energy_j(trace.difficulty)
     scenario.expected_energy_j(trace.observed_difficulty)

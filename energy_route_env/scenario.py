@@ -14,7 +14,7 @@ from energy_route_env.pool.base import Pool
 from energy_route_env.pool.costs import TaskCosts
 from energy_route_env.pool.noise_grid import STEEPEST, require_noise
 from energy_route_env.pool.scaling_laws import ModelPool
-from energy_route_env.theory.slot import myopic_moments, myopic_volatility
+from energy_route_env.theory.slot import myopic_moments, volatility
 from energy_route_env.units import FloatArray
 from energy_route_env.world.arrivals import (
     ArrivalSource,
@@ -23,12 +23,16 @@ from energy_route_env.world.arrivals import (
     draw_difficulties,
     draw_noise,
 )
-from energy_route_env.world.harvest import GammaHarvest, HarvestSource, RecordedHarvest, ScaledHarvest
+from energy_route_env.world.grid import GridSource
+from energy_route_env.world.harvest import GammaHarvest, HarvestFile, HarvestSource, RecordedHarvest, ScaledHarvest
+from energy_route_env.world.recorded import window
 from energy_route_env.world.trace import MOST_J, Trace
 
 PAPER_DIFFICULTIES = tuple(np.linspace(1.7, 1.9, 10).tolist())
 PAPER_POOL = ModelPool()
 DAY_S = 86_400.0
+MOST_OVERHEAD_J = 1e150
+"""Its square is still finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,8 @@ class Scenario:
     """lambda: mean tasks per slot, Poisson."""
     queries_per_task: float = 1.0
     """Like queries that make up one task; its energy is so many times one query's."""
+    overhead_j: float = 0.0
+    """c: what every decision takes beside the task's own energy, a deferral too; the harvest is not scaled to it."""
     deadline_slots: int = 0
     """Slots that a deferrable task may wait; 0 where no task can wait."""
     deferrable_share: float = 1.0
@@ -61,6 +67,8 @@ class Scenario:
     """Weather year for the photovoltaic harvest, a path or the name of a file that ships with pvlib."""
     harvest_source: HarvestSource | None = None
     """Any other source of harvest; it is scaled to the renewable ratio."""
+    grid_source: GridSource | None = None
+    """What a joule from the grid counts in each slot, carbon say; None where each counts 1, as a joule."""
     arrival_source: ArrivalSource | None = None
     """Any source of arrivals in place of Poisson ones; `arrival_rate` must be its mean."""
     capacity_j: float = math.inf
@@ -92,6 +100,7 @@ class Scenario:
         require_real("difficulty_noise", self.difficulty_noise, 0.0)
         rare = ": beyond, rare hard tasks dominate the variance and it cannot be integrated"
         require_noise(self.difficulty_noise, self.models.skill_slope, STEEPEST, rare)
+        require_real("overhead_j", self.overhead_j, 0.0, MOST_OVERHEAD_J)
         for name in ("queries_per_task", "slot_seconds"):
             require_real(name, getattr(self, name), 0.0, above=True)
         require_real("deferrable_share", self.deferrable_share, 0.0, 1.0)
@@ -129,7 +138,8 @@ class Scenario:
         weather = self.weather_file
         path = weather is None or (isinstance(weather, (str, PathLike)) and bool(str(weather)))
         require(path, "weather_file", weather, "a path, or the name of a file that ships with pvlib")
-        for name, kind in (("harvest_source", HarvestSource), ("arrival_source", ArrivalSource)):
+        kinds = {"harvest_source": HarvestSource, "arrival_source": ArrivalSource, "grid_source": GridSource}
+        for name, kind in kinds.items():
             source = getattr(self, name)
             require(
                 source is None or isinstance(source, kind),
@@ -148,6 +158,10 @@ class Scenario:
             require(whole, "slot_seconds", self.slot_seconds, "a divisor of the day (86400 s) where weather is used")
         if self.harvest_source is not None:
             require_real("harvest_source.mean_j", self.harvest_source.mean_j, 0.0, above=True)
+        if self.grid_source is not None:
+            whole = (3600 / self.slot_seconds).is_integer()
+            require(whole, "slot_seconds", self.slot_seconds, "a divisor of the hour (3600 s) with a grid_source")
+            require_real("grid_source.mean", self.grid_source.mean, 0.0, above=True)
         if self.arrival_source is not None:
             mean, rate = self.arrival_source.mean, self.arrival_rate
             require(rate == mean, "arrival_rate", rate, f"{mean}, the mean of arrival_source")
@@ -170,6 +184,21 @@ class Scenario:
     def n_actions(self) -> int:
         """One action per model, plus defer where tasks can wait."""
         return len(self.models) + self.can_wait
+
+    @property
+    def unit(self) -> str:
+        """The unit of rewards and of D_T: J, or what the grid source counts in."""
+        return "J" if self.grid_source is None else self.grid_source.unit
+
+    @property
+    def mean_grid_weight(self) -> float:
+        """What a joule from the grid counts on average, in `unit`."""
+        return 1.0 if self.grid_source is None else float(self.grid_source.mean)
+
+    @cached_property
+    def day_slots(self) -> int:
+        """Slots of a day, rounded."""
+        return round(DAY_S / self.slot_seconds)
 
     @cached_property
     def costs(self) -> TaskCosts:
@@ -194,7 +223,7 @@ class Scenario:
 
     @property
     def mean_demand_j(self) -> float:
-        """Mean demand of a slot under the myopic dispatcher (where ratio = 1 and noise = 0: the paper's C_LB)."""
+        """Mean demand of a slot under the myopic dispatcher, of tasks alone (where noise = 0: the paper's C_LB)."""
         return self.arrival_rate * self.myopic_moments[0]
 
     @cached_property
@@ -206,14 +235,19 @@ class Scenario:
             MissingExtra: if there is one and the extra `solar` is not installed.
         """
         mean_j = self.renewable_ratio * self.mean_demand_j
-        if self.harvest_source is not None:
-            return ScaledHarvest(self.harvest_source, mean_j / self.harvest_source.mean_j)
+        source = self.harvest_source
+        if isinstance(source, HarvestFile):
+            source = source.record
+        if isinstance(source, RecordedHarvest):
+            return RecordedHarvest(source.series_j * (mean_j / source.mean_j), source.slots_per_day)
+        if source is not None:
+            return ScaledHarvest(source, mean_j / source.mean_j)
         if self.weather_file is None:
             return GammaHarvest(mean_j, float(self.harvest_cv or 0.0))
         from energy_route_env.world.solar import photovoltaic_series
 
         series = photovoltaic_series(str(self.weather_file), self.slot_seconds)
-        return RecordedHarvest(series * (mean_j / series.mean()), round(DAY_S / self.slot_seconds))
+        return RecordedHarvest(series * (mean_j / series.mean()), self.day_slots)
 
     @property
     def arrivals(self) -> ArrivalSource:
@@ -221,24 +255,51 @@ class Scenario:
 
     @property
     def drift_j(self) -> float:
-        """Mean of a slot's demand minus harvest under the myopic dispatcher: the model's nu."""
+        """Mean of a slot's demand minus harvest under the myopic dispatcher, without overhead: the model's nu."""
         return self.mean_demand_j - self.harvest.mean_j
 
     @property
     def volatility_j(self) -> float:
-        """Standard deviation of a slot's demand minus harvest under the myopic dispatcher: the model's sigma."""
-        return myopic_volatility(self)
+        """Standard deviation of the same: the model's sigma."""
+        return volatility(self, *self.myopic_moments)
 
     def draw(self, rng: np.random.Generator) -> Trace:
         """Draw an episode."""
-        harvest = self.harvest.draw(rng, self.horizon_slots)
+        start, past, harvest = self._draw_harvest(rng)
         slot = self.arrivals.draw(rng, self.horizon_slots)
         observed = draw_difficulties(rng, self._drawn_levels, len(slot))
         deadlines = draw_deadlines(rng, self.deferrable_share, self.deadline_slots, len(slot))
-        trace = Trace(harvest, slot, draw_noise(rng, observed, self.difficulty_noise), observed, deadlines)
-        if self.harvest_source is not None or self.arrival_source is not None:  # a source of one's own may err
-            trace.check_fits(self.horizon_slots, self.can_wait)
+        difficulty = draw_noise(rng, observed, self.difficulty_noise)
+        grid_past, grid = self._draw_grid(rng, start)
+        trace = Trace(harvest, slot, difficulty, observed, deadlines, grid, past, grid_past, start)
+        if self._has_own_source:
+            self.require_fits(trace)
         return trace
+
+    def require_fits(self, trace: Trace) -> None:
+        """Raise an InputError if the trace cannot be an episode of this scenario."""
+        trace.check_fits(self.horizon_slots, self.can_wait, self.day_slots * (self.grid_source is not None))
+
+    @property
+    def _has_own_source(self) -> bool:
+        """Whether a source may err, since it may be anybody's."""
+        return any(source is not None for source in (self.harvest_source, self.arrival_source, self.grid_source))
+
+    def _draw_harvest(self, rng: np.random.Generator) -> tuple[int | None, FloatArray | None, FloatArray]:
+        """Return where the episode begins in the record, the harvest of the day before, and the episode's."""
+        if not isinstance(self.harvest, RecordedHarvest):
+            return None, None, self.harvest.draw(rng, self.horizon_slots)
+        day, start = self.harvest.slots_per_day, self.harvest.draw_start(rng)
+        series = window(self.harvest.series_j, start - day, day + self.horizon_slots)
+        return start, series[:day], series[day:]
+
+    def _draw_grid(self, rng: np.random.Generator, start: int | None) -> tuple[FloatArray | None, FloatArray | None]:
+        """Return what a joule from the grid counts on the day before and in the episode; None where it counts 1."""
+        if self.grid_source is None:
+            return None, None
+        day = self.day_slots
+        series = self.grid_source.draw(rng, day + self.horizon_slots, None if start is None else start - day)
+        return series[:day], series[day:]
 
     @cached_property
     def _drawn_levels(self) -> FloatArray:

@@ -7,6 +7,8 @@ import numpy as np
 
 from energy_route_env.checks import require_known
 from energy_route_env.scenario import Scenario
+from energy_route_env.world.grid import RecordedGrid
+from energy_route_env.world.harvest import HarvestFile
 
 PAPER = Scenario(
     name="paper",
@@ -47,7 +49,23 @@ SOLAR = replace(
     discharge_efficiency=0.95,
 )
 
-SCENARIOS = {scenario.name: scenario for scenario in (PAPER, UNCERTAIN, VOLATILE, SOLAR)}
+CARBON = replace(
+    SOLAR,
+    name="carbon",
+    summary="Batch jobs in Texas that can wait a day: wind, sun and the grid's carbon of 2022, counted in kg CO2.",
+    harvest_source=HarvestFile("ercot_2022.csv", ("wind_mw", "sun_mw")),
+    weather_file=None,
+    grid_source=RecordedGrid("ercot_2022.csv", "carbon_g_per_kwh", 1e-3 / 3.6e6, "kg CO2"),
+    queries_per_task=400_000.0,
+    slot_seconds=3600.0,
+    horizon_slots=168,
+    deferrable_share=1.0,
+    deadline_slots=24,
+    renewable_ratio=0.7,
+    capacity_j=8 * _SOLAR_TASKS.mean_demand_j,  # two hours of mean demand
+)
+
+SCENARIOS = {scenario.name: scenario for scenario in (PAPER, UNCERTAIN, VOLATILE, SOLAR, CARBON)}
 
 
 def make_scenario(scenario: str | Scenario = "paper", **overrides: Any) -> Scenario:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from energy_route_env.checks import InputError, require, require_known, require_whole
 from energy_route_env.core.batch import Batch
 from energy_route_env.core.state import Outcome
-from energy_route_env.decision import FEATURES, Decision, observation_space
+from energy_route_env.decision import Decision, features_of, observation_space
 from energy_route_env.env import action_masks, require_action, require_trace, step_info
 from energy_route_env.scenario import Scenario
 from energy_route_env.scenarios import make_scenario
@@ -49,7 +49,6 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012  (declared by the base class)
-    feature_names = tuple(FEATURES)
 
     def __init__(
         self,
@@ -68,7 +67,8 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         self.autoreset_mode = AutoresetMode(value)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.scenario = make_scenario(scenario, **overrides)
-        self.single_observation_space = observation_space()
+        self.feature_names = tuple(features_of(self.scenario))
+        self.single_observation_space = observation_space(self.scenario)
         self.single_action_space = Discrete(self.scenario.n_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -111,9 +111,9 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         stale, mode = self._over, self.autoreset_mode
         if mode is AutoresetMode.DISABLED and stale.any():
             raise ResetNeeded(f"Episodes are over in environments {np.flatnonzero(stale).tolist()}: reset them first.")
-        observation = np.empty((self.num_envs, len(FEATURES)), np.float32)
+        observation = np.empty((self.num_envs, len(self.feature_names)), np.float32)
         outcome = self._batch.step(self._valid(actions), observation)
-        reward = 0.0 - outcome.auxiliary_j
+        reward = 0.0 - outcome.cost
         ended = outcome.ended & ~stale
         self._over = ended & (mode is not AutoresetMode.SAME_STEP)
         final: dict[str, Any] = {}

@@ -1,6 +1,6 @@
 """The command line: `python -m eval <command> --help`."""
 
-from eval import animate, benchmark, curves, day, figure_tables, plan, regimes, report, speed, tune
+from eval import animate, benchmark, curves, day, decision_map, figure_tables, plan, regimes, report, speed, tune
 from eval.commands import Commands, run
 
 COMMANDS: Commands = {
@@ -10,6 +10,7 @@ COMMANDS: Commands = {
     "plan": (plan.PlanArgs, plan.main),
     "regimes": (regimes.RegimesArgs, regimes.main),
     "day": (day.DayArgs, day.main),
+    "decision-map": (decision_map.DecisionMapArgs, decision_map.main),
     "animate": (animate.AnimateArgs, animate.main),
     "curves": (curves.CurvesArgs, curves.main),
     "speed": (speed.SpeedArgs, speed.main),

@@ -11,10 +11,11 @@ from PIL import Image
 from rich.console import Console
 
 from agents import Dispatcher, make_dispatcher
-from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
+from energy_route_env import EnergyRouteEnv, Scenario, Trace
 from energy_route_env.checks import require, require_real, require_whole
 from energy_route_env.rendering import Frame
 from eval.rollout import draw_traces, play
+from eval.runs import scenario_at
 
 FORMATS = (".gif", ".webp", ".png")
 
@@ -25,8 +26,8 @@ class AnimateArgs:
 
     scenario: str = "solar"
     """Name of the scenario."""
-    ratio: float = 1.0
-    """Renewable ratio."""
+    ratio: float | None = None
+    """Renewable ratio; by default the scenario's."""
     dispatcher: str = "learned"
     """Name of the dispatcher."""
     episode: int = 0
@@ -51,7 +52,7 @@ class AnimateArgs:
 def main(args: AnimateArgs) -> None:
     """Run the episode, save the animation, and print where it is."""
     args.check()
-    scenario = make_scenario(args.scenario, renewable_ratio=args.ratio)
+    scenario = scenario_at(args.scenario, args.ratio)
     dispatcher = make_dispatcher(args.dispatcher, scenario)
     dispatcher.reset(args.seed)
     every = args.every or math.ceil(scenario.horizon_slots / 150)
@@ -69,7 +70,7 @@ def episode_frames(scenario: Scenario, dispatcher: Dispatcher, trace: Trace, eve
     Yields:
         Pictures of shape (height, width, 3).
     """
-    env = EnergyRouteEnv(scenario, render_mode="rgb_array")
+    env = EnergyRouteEnv(dispatcher.charged(scenario), render_mode="rgb_array")
     shown = 0
     for info in play(env, dispatcher, trace):
         if "balance" in info or info["slot"] // every > shown:

@@ -17,7 +17,7 @@ from eval.rollout import run_traces
 
 
 def hindsight_bound(scenario: Scenario, trace: Trace) -> float:
-    """Return joules of auxiliary energy that no dispatcher can go below on this trace.
+    """Return what of D_T, in the scenario's unit, no dispatcher can go below on this trace.
 
     Where tasks can wait it is the optimum of a linear programme that knows the whole trace, runs every task on its
     truly cheapest model and may split tasks (`best_schedule`). Of tasks that can wait it asks only that by every slot
@@ -41,7 +41,7 @@ def hindsight_bounds(
     """
     told = progress or (lambda count: None)
     if not scenario.can_wait:
-        bounds = run_traces(scenario, Oracle(scenario), traces).auxiliary_j[:, -1]
+        bounds = run_traces(scenario, Oracle(scenario), traces).cost[:, -1]
         told(len(traces))
         return bounds
     bounds = np.empty(len(traces))
@@ -62,6 +62,7 @@ def known_future(scenario: Scenario, trace: Trace) -> Future:
     horizon, waits = scenario.horizon_slots, trace.deadline_slots > 0
     energy_j = scenario.energy_j(trace.difficulty).min(axis=-1)
     due = np.minimum(trace.task_slot + np.minimum(trace.deadline_slots, horizon), horizon)
+    weights = np.ones(horizon) if trace.grid_weight is None else trace.grid_weight
 
     def by_slot(slots: IntArray, which: NDArray[np.bool_]) -> Any:
         return np.bincount(slots[which], energy_j[which], horizon + 1)
@@ -71,5 +72,5 @@ def known_future(scenario: Scenario, trace: Trace) -> Future:
         demand_j=by_slot(trace.task_slot, ~waits),
         arrived_j=by_slot(trace.task_slot, waits).cumsum(),
         due_j=by_slot(due, waits).cumsum(),
-        weight=np.ones(horizon + 1),
+        weight=np.append(weights, weights[-1]),  # what is left at the end counts as in the last slot
     )

@@ -7,11 +7,12 @@ from rich.console import Console
 from rich.progress import track
 
 from agents import Dispatcher, make_dispatcher
-from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
+from energy_route_env import EnergyRouteEnv, Scenario, Trace
 from energy_route_env.checks import require_whole
 from eval.figures import day_figure, save_figure
 from eval.records import ResultArgs, run_record
 from eval.rollout import draw_traces, play
+from eval.runs import scenario_at
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class DayArgs(ResultArgs):
 
     scenario: str = "solar"
     """Name of the scenario."""
-    ratio: float = 1.0
-    """Renewable ratio."""
+    ratio: float | None = None
+    """Renewable ratio; by default the scenario's."""
     dispatchers: tuple[str, ...] = ("myopic", "surplus-deferral", "learned")
     """Names of the dispatchers."""
     episode: int = 0
@@ -36,7 +37,7 @@ def main(args: DayArgs) -> None:
     """Run, save the table and the picture, and print where they are."""
     args.check()
     console = Console()
-    scenario = make_scenario(args.scenario, renewable_ratio=args.ratio)
+    scenario = scenario_at(args.scenario, args.ratio)
     dispatchers = {name: make_dispatcher(name, scenario) for name in args.dispatchers}
     folder = args.folder("day")
     trace = draw_traces(scenario, [args.episode], args.seed)[0]
@@ -59,7 +60,7 @@ def slot_by_slot(scenario: Scenario, dispatcher: Dispatcher, trace: Trace) -> pd
     Columns: hours since the start, joules harvested, consumed and taken from the grid, and the battery and the backlog
     after the slot's last decision. A backlog that remains at the end runs in the last slot.
     """
-    env = EnergyRouteEnv(scenario)
+    env = EnergyRouteEnv(dispatcher.charged(scenario))
     steps = []
     for info in play(env, dispatcher, trace):
         after = env.decision()

@@ -15,9 +15,8 @@ from scipy import optimize
 from agents import FixedModel, make_dispatcher, slot_distribution
 from agents.analytic import BatteryBlind
 from agents.policies import shipped_policies
-from energy_route_env import Decision, Scenario, Trace, make_scenario
+from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import require, require_whole
-from energy_route_env.core.batch import Batch
 from energy_route_env.theory import (
     SlotDistribution,
     auxiliary_energy_std,
@@ -27,11 +26,13 @@ from energy_route_env.theory import (
 )
 from energy_route_env.units import FloatArray, IntArray
 from eval.day import slot_by_slot
+from eval.decision_map import decision_maps
 from eval.figures import save_figure
 from eval.pictures import PICTURES
 from eval.records import ResultArgs, read_csv, run_record
 from eval.regime_fit import FIRST_SLOT, draw_curves, fit_regime
 from eval.rollout import draw_traces, simulate
+from eval.router import router_tables
 from eval.runs import REFERENCE, dispatcher_names, make_run
 from eval.statistics import Estimate
 from eval.summary import summarise
@@ -303,27 +304,12 @@ def day_tables(args: FiguresArgs) -> Tables:
 
 
 def decision_tables(_: FiguresArgs) -> Tables:
-    """Ask dispatchers for a model in `uncertain` at every battery and difficulty, halfway through an episode."""
-    scenario = make_scenario("uncertain")
-    batteries, difficulties = np.linspace(0, 40e3, 81), scenario.difficulties
-    battery, difficulty = np.repeat(batteries, len(difficulties)), np.tile(difficulties, len(batteries))
-    decision = decision_at(scenario, battery, difficulty, scenario.horizon_slots // 2)
-    names = ("learned",) * ("uncertain" in shipped_policies()) + ("variance-aware", "myopic")
-    maps = []
-    for name in names:
-        chosen = make_dispatcher(name, scenario).act(decision)
-        columns = {"dispatcher": name, "battery_j": battery, "difficulty": difficulty, "model": chosen}
-        maps.append(pd.DataFrame(columns))
-    return {"decision_map": pd.concat(maps, ignore_index=True)}
-
-
-def decision_at(scenario: Scenario, battery_j: FloatArray, observed: FloatArray, slot: int) -> Decision:
-    """Return decisions on a task that is alone and due, with a mean harvest unused; arrays of shape (n,)."""
-    harvest_j = scenario.harvest.mean_j * np.eye(1, scenario.horizon_slots, slot)[0]
-    batch = Batch(scenario, len(observed))
-    batch.load([Trace.of(harvest_j, [slot], [level]) for level in observed], np.arange(len(observed)))
-    batch.states.battery_j[:] = battery_j
-    return batch.decision()
+    """Ask dispatchers for a model in `uncertain` and `volatile`, halfway through an episode."""
+    maps = {}
+    for table, scenario in (("decision_map", "uncertain"), ("decision_map_volatile", "volatile")):
+        learned = ("learned",) * (scenario in shipped_policies())
+        maps[table] = decision_maps(make_scenario(scenario), ("optimal", "variance-aware", *learned, "myopic"))
+    return maps
 
 
 BUILDERS: dict[str, Callable[[FiguresArgs], Tables]] = {
@@ -335,5 +321,6 @@ BUILDERS: dict[str, Callable[[FiguresArgs], Tables]] = {
     "dispatchers": dispatcher_tables,
     "solar day": day_tables,
     "decision map": decision_tables,
+    "cost of a router": lambda args: router_tables(args.episodes, args.seed),
 }
 """The functions that compute the tables, in order."""

@@ -255,6 +255,29 @@ def variance_figure(gains: pd.DataFrame) -> Figure:
     return figure
 
 
+def router_figure(theory: pd.DataFrame, rivals: pd.DataFrame, measured: pd.DataFrame) -> Figure:
+    """Plot E[D_T] of a router that never errs over its overhead and size, beside rivals without overhead."""
+    figure, (axis,) = new_figure(1, (WIDE[0], 4.4))
+    scale, unit = energy_unit(theory["exact_j"])
+    axis.plot(theory["overhead_j"], theory["exact_j"] / scale, color=INK, label="perfect knowledge and overhead, exact")
+    bars = _bars(measured["standard_error_j"] / scale, INK)
+    axis.errorbar(measured["overhead_j"], measured["mean_j"] / scale, label="simulated", **bars)
+    for (_, rival), color in zip(rivals.iterrows(), COLORS, strict=False):
+        height, even_j = rival["exact_j"] / scale, rival["break_even_j"]
+        axis.axhline(height, color=color, ls="--", label=rival["dispatcher"])
+        axis.plot(even_j, height, "D", color=color, mec=INK, ms=7, zorder=3)
+        axis.annotate(f"{even_j:.1f} J", (even_j, height), (6, -12), textcoords="offset points")
+    axis.set(ylim=(0, None), xlabel="overhead of a decision, J", ylabel=f"E[D_T], {unit}")
+    per_billion_j = 1e9 * float(theory["overhead_j"].max() / theory["n_params"].max())
+    sizes = axis.twiny()
+    low, high = axis.get_xlim()
+    sizes.set_xlim(low / per_billion_j, high / per_billion_j)
+    sizes.spines["right"].set_visible(False)
+    sizes.set_xlabel("parameters of a language model that reads 500 tokens, billions")
+    axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
 def solar_day_figure(slots: pd.DataFrame) -> Figure:
     """Plot `day_figure` as wide as the other figures; the capacity comes from the table."""
     figure = day_figure(slots, float(slots["capacity_j"].iloc[0]))

@@ -112,9 +112,33 @@ PICTURES = {
         "Which model is chosen",
         "The model chosen in `uncertain` halfway through an episode for a single task, with a mean harvest not "
         "yet used, over battery and observed difficulty. Model 0 is the small one. Myopic takes the lowest expected "
-        "energy; variance-aware also counts what variance costs, by the Brownian value function.",
+        "energy; variance-aware also counts what variance costs, by the Brownian value function; optimal does so "
+        "exactly, by dynamic programming.",
         "One map for each dispatcher over battery and observed difficulty, coloured by the chosen model: hard tasks go "
         "to the large model, easy ones to the small one.",
+    ),
+    "router_cost": Picture(
+        figures.router_figure,
+        ("router_cost", "router_rivals", "router_measured"),
+        "How much a router may spend",
+        "E[D_T] in `uncertain` at ratio 1 of a dispatcher that knows every difficulty and takes an overhead for each "
+        "decision, beside rules that take none (fixed-1 is always the large model): exactly, and simulated on common "
+        "traces with 95 % intervals. Diamonds mark the break-even. The upper axis is the language model that takes so "
+        "much to read 500 tokens.",
+        "Mean auxiliary energy against a router's overhead, a rising curve that crosses three horizontal lines: the "
+        "myopic, the scaling-law and the always-large rule. Each crossing is labelled with its joules.",
+    ),
+    "decision_map_volatile": Picture(
+        figures.decision_figure,
+        ("decision_map_volatile",),
+        "Where the optimum pays for steadiness",
+        "The same in `volatile`, where the small model is cheaper on average from 1.922 up and far more variable. "
+        "Between that line and the border of its map, the optimum takes the dearer, steadier large model. It does so "
+        "wherever the battery holds enough to lose. With an almost empty one every joule comes from the grid anyway, "
+        "and only the mean counts. The easier the task, the more steadiness costs and the fuller the battery must be; "
+        "with fewer slots left less is enough.",
+        "One map for each dispatcher over battery and observed difficulty. The optimal and the variance-aware one give "
+        "the small model only a wedge of easy tasks at low batteries; the myopic one gives it all but the hardest.",
     ),
 }
 """All figures by name, in the order of the report."""

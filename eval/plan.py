@@ -11,6 +11,7 @@ from rich.table import Table
 from agents import ErrorProne, Myopic
 from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import require, require_known, require_whole
+from energy_route_env.pool.scaling_laws import PROMPT_TOKENS, router_energy_j
 from energy_route_env.scenario import PAPER_DIFFICULTIES
 from energy_route_env.theory import planning
 from energy_route_env.theory.planning import PlanAnswer, PlanQuestion, Value
@@ -107,7 +108,8 @@ def main(args: PlanArgs) -> None:
     if args.json:
         print(json.dumps(found.as_dict() | ({"simulated_mean_j": asdict(check)} if check else {})))  # noqa: T201
         return
-    for table in (system_table(found), auxiliary_table(found, check), needs_table(found), winners_table(found)):
+    tables = (system_table(found), auxiliary_table(found, check), needs_table(found), router_table(found))
+    for table in (*tables, winners_table(found)):
         console.print(table, "")
 
 
@@ -179,6 +181,19 @@ def needs_table(found: PlanAnswer) -> Table:
     harvests = {"on average": found.harvest_for_mean_j, f"at {found.quantile_level:.4g}": found.harvest_for_quantile_j}
     rows = {f"mean harvest of a slot, budget kept {name}": need for name, need in harvests.items() if need is not None}
     return _energies("What it needs", {"battery capacity": found.battery_j} | rows, "horizon too long")
+
+
+def router_table(found: PlanAnswer) -> Table:
+    """Tabulate what knowing the difficulty is worth, and the largest language model that takes no more to decide."""
+    rows = {
+        "perfect knowledge is worth, in mean energy of a task": found.knowledge_j,
+        "the same over the horizon, for each decision": found.break_even_overhead_j,
+    }
+    table = _energies("What a router may spend", rows)
+    most = found.break_even_overhead_j.value / float(router_energy_j(1.0))
+    reads = f"largest language model that pays, reading {PROMPT_TOKENS:g} tokens"
+    table.add_row(reads, f"{most:.3g} params", found.break_even_overhead_j.method)
+    return table
 
 
 def winners_table(found: PlanAnswer) -> Table:

@@ -27,7 +27,9 @@ class Simulation:
     checkpoints: NDArray[np.int64]
     """Slots after which the auxiliary energy was read, shape (checkpoints,)."""
     auxiliary_j: FloatArray
-    """D at the checkpoints, shape (episodes, checkpoints)."""
+    """Auxiliary energy up to the checkpoints, shape (episodes, checkpoints)."""
+    cost: FloatArray
+    """What it counts in the scenario's unit: D_T, likewise. The same in joules where there is no grid source."""
     balance: dict[str, FloatArray]
     """Balance of the whole episode by the names in `core.state.BALANCE`, each of shape (episodes,)."""
     tasks: NDArray[np.int64]
@@ -49,7 +51,7 @@ def simulate(
     checkpoints: Sequence[int] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Simulation:
-    """Run a dispatcher through whole episodes.
+    """Run a dispatcher through whole episodes; its own overhead adds to the scenario's.
 
     Args:
         scenario: where.
@@ -69,6 +71,7 @@ def simulate(
     allowed = f"rising whole numbers from 1 to the horizon, {horizon}"
     slots = rising_slots("checkpoints", [horizon] if checkpoints is None else checkpoints, allowed, horizon)
     dispatcher.reset(seed)
+    scenario = dispatcher.charged(scenario)
     parts = []
     for start in range(0, episodes, BATCH_SIZE):
         numbers = range(start, min(start + BATCH_SIZE, episodes))
@@ -76,7 +79,7 @@ def simulate(
         if progress is not None:
             progress(len(numbers))
     balance = {name: np.concatenate([part.balance[name] for part in parts]) for name in BALANCE}
-    names = ("auxiliary_j", "tasks", "latency_s")
+    names = ("auxiliary_j", "cost", "tasks", "latency_s")
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Simulation(checkpoints=slots, balance=balance, **arrays)
 
@@ -94,14 +97,14 @@ def rising_slots(field: str, slots: ArrayLike, allowed: str, last: float = math.
 
 
 def run_traces(scenario: Scenario, dispatcher: Dispatcher, traces: Sequence[Trace]) -> Simulation:
-    """Run a dispatcher through given traces; read the auxiliary energy at the horizon.
+    """Run a dispatcher through given traces as `simulate` does; read the auxiliary energy at the horizon.
 
     Raises:
         InputError: if a trace does not fit the scenario.
     """
     for trace in traces:
         require_trace(scenario, trace)
-    return _run(scenario, dispatcher, traces, np.array([scenario.horizon_slots]))
+    return _run(dispatcher.charged(scenario), dispatcher, traces, np.array([scenario.horizon_slots]))
 
 
 def play(env: EnergyRouteEnv, dispatcher: Dispatcher, trace: Trace) -> Iterator[dict[str, Any]]:
@@ -122,17 +125,18 @@ def _run(
     batch, every = Batch(scenario, n), np.arange(n)
     batch.load(traces, every)
     interval = np.searchsorted(checkpoints, np.arange(scenario.horizon_slots + 1), side="right")
-    supplied = np.zeros((len(checkpoints) + 1, n))
+    supplied, counted = np.zeros((2, len(checkpoints) + 1, n))
     chosen = np.full(batch.world.task_slot.shape, -1)
     ended, memory = np.zeros(n, bool), np.zeros((n, dispatcher.memory_size))
     while not ended.all():
         outcome = batch.step(_answer(dispatcher, batch, memory))
         chosen[every, outcome.task] = outcome.model
         supplied[interval[outcome.slot], every] += outcome.auxiliary_j
+        counted[interval[outcome.slot], every] += outcome.cost
         ended = outcome.ended
-    auxiliary = supplied[:-1].cumsum(axis=0).T
+    auxiliary, cost = (sums[:-1].cumsum(axis=0).T for sums in (supplied, counted))
     tasks = np.array([trace.n_tasks for trace in traces])
-    return Simulation(checkpoints, auxiliary, batch.balance(), tasks, _latency(batch, chosen, tasks))
+    return Simulation(checkpoints, auxiliary, cost, batch.balance(), tasks, _latency(batch, chosen, tasks))
 
 
 def _answer(dispatcher: Dispatcher, batch: Batch, memory: FloatArray) -> NDArray[np.int64]:

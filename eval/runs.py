@@ -7,7 +7,7 @@ import pandas as pd
 
 from agents import Dispatcher, make_dispatcher
 from agents.policies import shipped_policies
-from energy_route_env import Scenario
+from energy_route_env import Scenario, make_scenario
 from eval.rollout import simulate
 
 ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "error-0.05", "fixed-0", "fixed-1", "random")
@@ -36,6 +36,11 @@ class Run(NamedTuple):
         result = simulate(self.scenario, self.dispatcher, count, seed, progress=progress)
         columns = {"episode": range(count), "tasks": result.tasks, "latency_s": result.latency_s}
         return pd.DataFrame(dict(zip(PLACE, self.place, strict=True)) | columns | result.balance)
+
+
+def scenario_at(name: str, ratio: float | None) -> Scenario:
+    """Return the scenario of this name at this renewable ratio; by default at its own."""
+    return make_scenario(name) if ratio is None else make_scenario(name, renewable_ratio=ratio)
 
 
 def make_run(scenario: Scenario, name: str) -> Run:

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.progress import track
 
 from agents import SurplusDeferral
-from energy_route_env import make_scenario
 from eval.rollout import simulate
+from eval.runs import scenario_at
 from eval.statistics import Estimate
 from eval.terminal import filled_table
 
@@ -18,8 +18,8 @@ class TuneArgs:
 
     scenario: str = "solar"
     """Name of the scenario."""
-    ratio: float = 1.0
-    """Renewable ratio."""
+    ratio: float | None = None
+    """Renewable ratio; by default the scenario's."""
     thresholds: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
     """Shares of the capacity to try."""
     episodes: int = 4000
@@ -30,7 +30,7 @@ class TuneArgs:
 
 def main(args: TuneArgs) -> None:
     """Run every threshold and print its auxiliary energy and the paired difference to the default's."""
-    scenario = make_scenario(args.scenario, renewable_ratio=args.ratio)
+    scenario = scenario_at(args.scenario, args.ratio)
     console, default = Console(), SurplusDeferral.DEFAULT_THRESHOLD
     auxiliary_gj = {}
     for threshold in track(sorted({*args.thresholds, default}), console=console):

@@ -3,6 +3,7 @@
 import math
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -17,11 +18,13 @@ from energy_route_env.world.harvest import GammaHarvest
 ENV_ID = "EnergyRoute-v0"
 NAN, INF = math.nan, math.inf
 
+NO_CARBON = SimpleNamespace(unit="kg CO2", mean=0.0, draw=np.zeros)
 NUMBERS: dict[str, tuple[str, list[Any]]] = {
     "difficulty_noise": (AT_LEAST_0, [-0.1]),
     "arrival_rate": (AT_LEAST_0, [-1]),
     "renewable_ratio": (AT_LEAST_0, [-0.5]),
     "harvest_cv": (AT_LEAST_0, [-0.5]),
+    "overhead_j": (AT_LEAST_0, [-0.1, 1e151]),
     "queries_per_task": (ABOVE_0, [0, -1.0]),
     "slot_seconds": (ABOVE_0, [0, -900.0]),
     "deferrable_share": ("a finite number at least 0.0 and at most 1.0", [-0.1, 1.1]),
@@ -55,6 +58,9 @@ FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"harvest_source": GammaHarvest(1.0, 0.5), "harvest_cv": 0.5}, "harvest_cv", "0.5", "given: ['harvest_source']"),
     ({"harvest_source": 5.0}, "harvest_source", "5.0", "all that HarvestSource has"),
     ({"harvest_source": GammaHarvest(0.0, 0.5)}, "harvest_source.mean_j", "0.0", "above 0.0"),
+    ({"grid_source": 0.4}, "grid_source", "0.4", "all that GridSource has"),
+    ({"scenario": "carbon", "slot_seconds": 7200.0}, "slot_seconds", "7200.0", "a divisor of the hour"),
+    ({"scenario": "carbon", "grid_source": NO_CARBON}, "grid_source.mean", "0.0", "above 0.0"),
     ({"arrival_source": "poisson"}, "arrival_source", "'poisson'", "all that ArrivalSource has"),
     ({"arrival_source": PoissonArrivals(2.0)}, "arrival_rate", "1.0", "2.0, the mean of arrival_source"),
     ({"scenario": "solar", "slot_seconds": 7.0}, "slot_seconds", "7.0", "a divisor of the day"),

@@ -12,6 +12,7 @@ from agents import (
     Myopic,
     Oracle,
     RandomModel,
+    Router,
     ScalingLaw,
     SurplusDeferral,
     VarianceAware,
@@ -38,6 +39,7 @@ NAMES = {
     "fixed-0": FixedModel,
     "fixed-1": FixedModel,
     "random": RandomModel,
+    "router-1e9": Router,
     "variance-aware": VarianceAware,
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,
@@ -114,7 +116,7 @@ def test_the_scaling_law_takes_its_estimate_for_the_truth_and_errs_on_three_leve
 
 def test_only_the_oracle_and_those_built_on_it_are_privileged() -> None:
     privileged = {name for name in NAMES if make_dispatcher(name, UNCERTAIN).privileged}
-    assert privileged == {"oracle", "error-0.05"}
+    assert privileged == {"oracle", "error-0.05", "router-1e9"}
     assert not ErrorProne(Myopic(UNCERTAIN), 0.1).privileged
 
 

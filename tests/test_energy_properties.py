@@ -43,6 +43,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         deadline_slots=draw(st.integers(0, 4)),
         deferrable_share=draw(st.sampled_from([0.0, 0.5, 1.0])),
         difficulty_noise=draw(st.sampled_from([0.0, 0.1])),
+        overhead_j=draw(st.sampled_from([0.0, 70.0])),
         queries_per_task=draw(st.sampled_from([1.0, 1e5])),
         continuing=draw(st.booleans()),
     )

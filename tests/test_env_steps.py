@@ -20,12 +20,12 @@ from energy_route_env.pool.scaling_laws import inference_energy
 def test_the_action_space_has_one_action_per_model_and_defer_where_tasks_can_wait(variant: str) -> None:
     env = make(variant)
     scenario = env.unwrapped.scenario
-    waits = "deadline_slots" in VARIANTS[variant] or variant == "solar"
+    waits = "deadline_slots" in VARIANTS[variant] or variant in ("solar", "carbon")
     assert scenario.can_wait == waits
     assert env.action_space == gym.spaces.Discrete(len(scenario.models) + waits)
 
 
-@pytest.mark.parametrize("variant", ["deadline", "deadline, uncertain, finite battery", "solar"])
+@pytest.mark.parametrize("variant", ["deadline", "deadline, uncertain, finite battery", "solar", "carbon"])
 def test_only_deferring_a_due_task_is_masked_and_forced(variant: str) -> None:
     env = make(variant)
     n_models, actions = len(env.unwrapped.scenario.models), np.random.default_rng(6)
@@ -68,12 +68,13 @@ def test_deferring_a_due_task_sends_it_to_the_model_of_lowest_expected_energy() 
 
 
 @each_variant
-def test_the_reward_is_minus_the_auxiliary_energy_of_the_step(variant: str) -> None:
+def test_the_reward_is_minus_what_the_auxiliary_energy_of_the_step_counts(variant: str) -> None:
     rewards = [(step[1], step[4]["auxiliary_j"]) for step in episode(make(variant), 8)]
-    assert all(type(reward) is float and reward == -auxiliary for reward, auxiliary in rewards)
+    weighs = make(variant).unwrapped.scenario.grid_source is not None  # tests/test_grid.py has the weights
+    assert all(type(reward) is float and (reward == -auxiliary or weighs) for reward, auxiliary in rewards)
     assert all(math.copysign(1, reward) < 0 or reward == 0 for reward, _ in rewards)
     balance = episode(make(variant), 8)[-1][4]["balance"]
-    assert sum(reward for reward, _ in rewards) == pytest.approx(-balance["auxiliary_j"], rel=1e-9)
+    assert sum(auxiliary for _, auxiliary in rewards) == pytest.approx(balance["auxiliary_j"], rel=1e-9)
 
 
 def test_the_infos_hold_what_is_documented_and_the_last_one_the_balance() -> None:

@@ -1,5 +1,6 @@
 """The tables behind the figures agree with exact theory, and the figures are functions of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,10 @@ import pytest
 from agents import make_dispatcher, slot_distribution
 from energy_route_env import make_scenario
 from energy_route_env.theory import exact_expected_auxiliary_energy
+from eval.decision_map import DecisionMapArgs, decision_at, decision_maps, main as draw_decision_map
 from eval.figure_tables import (
     FiguresArgs,
     cost_tables,
-    decision_at,
-    decision_tables,
     error_cost_tables,
     growth_tables,
     main,
@@ -111,10 +111,34 @@ def test_the_observation_at_a_made_up_decision_is_the_environments_own() -> None
     np.testing.assert_allclose(decision.observation, [[*row[:5], 0.5, *row[5:]] for row in expected], rtol=1e-6)
 
 
-def test_the_myopic_map_sends_the_five_hardest_to_the_large_model_whatever_the_battery() -> None:
-    maps = decision_tables(SMALL)["decision_map"]
-    myopic = maps[maps["dispatcher"] == "myopic"].pivot(index="difficulty", columns="battery_j", values="model")
-    assert (myopic.to_numpy() == np.repeat([1, 0], 5)[:, None]).all()
+def test_the_myopic_map_sends_the_harder_half_to_the_large_model_whatever_the_battery() -> None:
+    """By expected energy the models cross between the fifth and the sixth level, 1.7889 and 1.8111."""
+    maps = decision_maps(make_scenario("uncertain"), ("myopic",))
+    chosen = maps.pivot(index="difficulty", columns="battery_j", values="model")
+    assert (chosen.nunique(axis=1) == 1).all()
+    assert (chosen[chosen.index < 1.789] == 1).all(axis=None)
+    assert (chosen[chosen.index > 1.811] == 0).all(axis=None)
+
+
+def test_the_decision_map_command_writes_table_and_picture(tmp_path: Path) -> None:
+    args = DecisionMapArgs(scenario="paper", ratio=0.9, dispatchers=("optimal", "myopic"), slots_left=7)
+    draw_decision_map(replace(args, name="map", results=tmp_path))
+    files = {file.name for file in (tmp_path / "map").iterdir()}
+    assert files == {"decision_map.csv.gz", "decision_map.svg", "decision_map.png", "run.json"}
+    maps = pd.read_csv(tmp_path / "map" / "decision_map.csv.gz")
+    optimal, myopic = (maps.loc[maps["dispatcher"] == name, "model"].to_numpy() for name in ("optimal", "myopic"))
+    np.testing.assert_array_equal(optimal, myopic)  # exact difficulty
+
+
+def test_the_fewer_slots_are_left_the_more_often_steadiness_pays() -> None:
+    late, early = (decision_maps(make_scenario("volatile"), ("optimal",), left)["model"].mean() for left in (10, 190))
+    assert late > early + 0.05
+
+
+def test_a_decision_map_beyond_the_horizon_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="slots_left is 201, but it must be at most the horizon, 200"):
+        draw_decision_map(DecisionMapArgs(slots_left=201, results=tmp_path))
+    assert not any(tmp_path.iterdir())
 
 
 def test_every_figure_is_drawn_and_redrawing_it_from_the_tables_gives_the_same_bytes(folder: Path) -> None:

@@ -304,6 +304,8 @@ def test_the_commands_tables_show_the_answer(capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     for shown in ("deficit regime", "594.07 J", "19.15 kJ", "19.58 kJ", "1.98 kJ", "23,051 slots", "1.7386 to 1.9000"):
         assert shown in printed
+    assert "3.67 J" in printed  # of 3.68 J in the mean; a router of N parameters takes 1.01e-9 N
+    assert "3.63e+09 params" in printed
 
 
 @pytest.mark.parametrize(

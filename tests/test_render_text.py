@@ -111,6 +111,13 @@ def test_the_end_tells_that_the_rest_ran() -> None:
     assert line(env, "choice") == f"defer, then the rest, used {joules(-reward)}, {joules(-reward)} of it auxiliary"
 
 
+def test_a_costly_deferral_is_not_the_rest() -> None:
+    fields = {"horizon_slots": 2, "deadline_slots": 3, "overhead_j": 20.0}
+    env = started("ansi", tasks([0.0] * 2, [0], deadline_slots=[3]), **fields)
+    env.step(2)
+    assert line(env, "choice") == "defer, used 20.0 J, 20.0 J of it auxiliary"
+
+
 def test_an_episode_without_a_task_ends_without_a_choice() -> None:
     env = started("ansi", arrival_rate=0.0, horizon_slots=2)
     assert env.step(0)[2]

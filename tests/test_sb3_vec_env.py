@@ -52,7 +52,7 @@ def test_equals_a_dummy_vec_env_of_single_environments_bit_for_bit(world: dict[s
 
 
 def test_the_reward_unit_divides_rewards_and_leaves_the_episodes_return_in_joules() -> None:
-    joules, units = (SB3EnergyRoute("paper", N, reward_unit_j=unit, horizon_slots=30) for unit in (1.0, 50.0))
+    joules, units = (SB3EnergyRoute("paper", N, reward_unit=unit, horizon_slots=30) for unit in (1.0, 50.0))
     for envs in (joules, units):
         envs.seed(0)
         envs.reset()
@@ -132,5 +132,5 @@ def test_a_pickled_copy_goes_on_like_the_original() -> None:
 
 @pytest.mark.parametrize("unit", [0.0, -1.0, float("nan")])
 def test_a_reward_unit_that_is_no_energy_is_refused(unit: float) -> None:
-    with pytest.raises(ValueError, match=rf"reward_unit_j is {unit}, but it must be a finite number above 0"):
-        SB3EnergyRoute("paper", N, reward_unit_j=unit)
+    with pytest.raises(ValueError, match=rf"reward_unit is {unit}, but it must be a finite number above 0"):
+        SB3EnergyRoute("paper", N, reward_unit=unit)

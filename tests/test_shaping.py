@@ -15,7 +15,7 @@ FLOAT32_EPS = np.finfo(np.float32).eps
 def first_returns(name: str, shaped: bool, scenario: str = "uncertain") -> tuple[np.ndarray, np.ndarray]:
     """Return of the first episode in each environment in units of a task's mean energy, and the sum of |reward|."""
     world = make_scenario(scenario, horizon_slots=40)
-    envs: SB3EnergyRoute | BrownianShaping = SB3EnergyRoute(world, N, reward_unit_j=world.myopic_moments[0])
+    envs: SB3EnergyRoute | BrownianShaping = SB3EnergyRoute(world, N, reward_unit=world.myopic_moments[0])
     dispatcher: Dispatcher = make_dispatcher(name, world)
     envs = BrownianShaping(envs) if shaped else envs
     envs.seed(0)

@@ -18,8 +18,9 @@ from stable_baselines3.common.logger import configure
 
 from agents import Dispatcher, make_dispatcher
 from agents.learned import Learned, observation_meaning, save_policy, trained_for
-from energy_route_env import FEATURES, Scenario, make_scenario
+from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import InputError, require, require_whole
+from energy_route_env.decision import features_of
 from energy_route_env.files import write_atomically
 from energy_route_env.units import FloatArray
 from eval.records import run_record
@@ -40,8 +41,8 @@ class PPOArgs:
 
     scenario: str = "uncertain"
     """Name of the scenario."""
-    ratio: float = 1.0
-    """Renewable ratio while training: mean harvest / mean demand of the myopic dispatcher."""
+    ratio: float | None = None
+    """Renewable ratio while training; by default the scenario's."""
     horizon: int | None = None
     """Slots of an episode; by default the scenario's."""
     continuing: bool = False
@@ -86,8 +87,9 @@ class PPOArgs:
         return self.runs / (self.name or f"ppo-{self.scenario}-{self.shaping}")
 
     def make_scenario(self) -> Scenario:
-        horizon = {} if self.horizon is None else {"horizon_slots": self.horizon}
-        return make_scenario(self.scenario, renewable_ratio=self.ratio, continuing=self.continuing, **horizon)
+        changes = {"renewable_ratio": self.ratio, "horizon_slots": self.horizon}
+        given = {name: value for name, value in changes.items() if value is not None}
+        return make_scenario(self.scenario, continuing=self.continuing, **given)
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,8 @@ def _prepare(args: PPOArgs, settings: PPOSettings) -> None:
 
 def make_envs(scenario: Scenario, settings: PPOSettings, shaping: Shaping) -> SB3EnergyRoute | BrownianShaping:
     """Make the training environments."""
-    unit_j = settings["reward_unit_tasks"] * scenario.myopic_moments[0]
-    return shape(SB3EnergyRoute(scenario, settings["num_envs"], reward_unit_j=unit_j), shaping)
+    unit = settings["reward_unit_tasks"] * scenario.myopic_moments[0] * scenario.mean_grid_weight
+    return shape(SB3EnergyRoute(scenario, settings["num_envs"], reward_unit=unit), shaping)
 
 
 def make_model(envs: Any, settings: PPOSettings, seed: int) -> PPO:
@@ -223,12 +225,12 @@ class Monitor(BaseCallback):
         self._progress.update(self._bar, completed=self.num_timesteps, description=label)
 
     def _evaluation_j(self, dispatcher: Dispatcher) -> FloatArray:
-        return _auxiliary_j(self._training.scenario, dispatcher, self._training.args.curve_episodes, CURVE_SEED)
+        return _cost(self._training.scenario, dispatcher, self._training.args.curve_episodes, CURVE_SEED)
 
 
-def _auxiliary_j(scenario: Scenario, dispatcher: Dispatcher, episodes: int, seed: int) -> FloatArray:
-    """Simulate episodes and return the auxiliary energy of each, shape (episodes,)."""
-    return simulate(scenario, dispatcher, episodes, seed).auxiliary_j[:, -1]
+def _cost(scenario: Scenario, dispatcher: Dispatcher, episodes: int, seed: int) -> FloatArray:
+    """Simulate episodes and return D_T of each in the scenario's unit, shape (episodes,)."""
+    return simulate(scenario, dispatcher, episodes, seed).cost[:, -1]
 
 
 def _compared(auxiliary_j: FloatArray, references_j: dict[str, FloatArray]) -> dict[str, float]:
@@ -261,7 +263,10 @@ def finish(training: Training, model: PPO) -> None:
         "scenario": args.scenario,
         "trained_for": trained_for(scenario),
         "observation": observation_meaning(scenario),
-        "network": {"activation": "tanh", "sizes": [len(FEATURES), *settings["hidden_sizes"], scenario.n_actions]},
+        "network": {
+            "activation": "tanh",
+            "sizes": [len(features_of(scenario)), *settings["hidden_sizes"], scenario.n_actions],
+        },
         "algorithm": "PPO",
         "shaping": args.shaping,
         "settings": settings,
@@ -278,8 +283,8 @@ def finish(training: Training, model: PPO) -> None:
 def evaluate(scenario: Scenario, dispatcher: Dispatcher, episodes: int, seed: int) -> dict[str, Any]:
     """Compare a dispatcher with analytic ones on the same traces."""
     names = ("myopic", "surplus-deferral") if scenario.can_wait else ("myopic",)
-    references = {name: _auxiliary_j(scenario, make_dispatcher(name, scenario), episodes, seed) for name in names}
-    result = _compared(_auxiliary_j(scenario, dispatcher, episodes, seed), references)
+    references = {name: _cost(scenario, make_dispatcher(name, scenario), episodes, seed) for name in names}
+    result = _compared(_cost(scenario, dispatcher, episodes, seed), references)
     return {"episodes": episodes, "seed": seed} | result
 
 

@@ -17,25 +17,25 @@ class SB3EnergyRoute(VecEnv):
     """n environments of a scenario for Stable-Baselines3, stepped as arrays.
 
     An episode that ends restarts in the same step, as this library expects. Its info then holds `terminal_observation`,
-    `TimeLimit.truncated`, the episode's `balance` in joules, and `episode`, as from its `Monitor`: return "r" in joules
-    (whatever the rewards' unit), length "l" and seconds since the start "t".
+    `TimeLimit.truncated`, the episode's `balance` in joules, and `episode`, as from its `Monitor`: return "r" in the
+    scenario's unit (whatever the rewards' unit), length "l" and seconds since the start "t".
 
     Args:
         scenario: a scenario's name or value.
         num_envs: how many environments.
-        reward_unit_j: joules to a unit of reward: 1 for joules, a task's mean energy for learning.
+        reward_unit: how much of the scenario's unit is a unit of reward: 1 for joules, a task's mean for learning.
         overrides: any field of the scenario.
     """
 
     def __init__(
-        self, scenario: str | Scenario = "paper", num_envs: int = 1, reward_unit_j: float = 1.0, **overrides: Any
+        self, scenario: str | Scenario = "paper", num_envs: int = 1, reward_unit: float = 1.0, **overrides: Any
     ) -> None:
-        require_real("reward_unit_j", reward_unit_j, 0.0, above=True)
+        require_real("reward_unit", reward_unit, 0.0, above=True)
         self.envs = EnergyRouteVectorEnv(num_envs, scenario, AutoresetMode.SAME_STEP, **overrides)
-        self.scenario, self.reward_unit_j = self.envs.scenario, reward_unit_j
+        self.scenario, self.reward_unit = self.envs.scenario, reward_unit
         super().__init__(num_envs, self.envs.single_observation_space, self.envs.single_action_space)
         self._actions = np.zeros(num_envs, np.int64)
-        self._length = np.zeros(num_envs, np.int64)
+        self._length, self._return = np.zeros(num_envs, np.int64), np.zeros(num_envs)
         self._start = time.time()
 
     def seed(self, seed: int | None = None) -> list[int | None]:
@@ -50,7 +50,7 @@ class SB3EnergyRoute(VecEnv):
         """Start an episode in every environment, from the seeds that `seed` has set, if any."""
         observation, _ = self.envs.reset(seed=self._seeds)
         self._reset_seeds()
-        self._length[:] = 0
+        self._length[:] = self._return[:] = 0
         return observation
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
@@ -60,16 +60,17 @@ class SB3EnergyRoute(VecEnv):
         observation, reward, terminated, truncated, info = self.envs.step(self._actions)
         done = terminated | truncated
         self._length += 1
+        self._return += reward
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for i in np.flatnonzero(done).tolist():
             infos[i] = self._last_info(i, info, bool(truncated[i]))
-        self._length[done] = 0
-        return observation, (reward / self.reward_unit_j).astype(np.float32), done, infos
+        self._length[done] = self._return[done] = 0
+        return observation, (reward / self.reward_unit).astype(np.float32), done, infos
 
     def _last_info(self, i: int, info: dict[str, Any], truncated: bool) -> dict[str, Any]:
         final = info["final_info"]["balance"]
         balance = {name: float(values[i]) for name, values in final.items() if not name.startswith("_")}
-        episode = {"r": -balance["auxiliary_j"], "l": int(self._length[i]), "t": round(time.time() - self._start, 6)}
+        episode = {"r": float(self._return[i]), "l": int(self._length[i]), "t": round(time.time() - self._start, 6)}
         return {
             "terminal_observation": info["final_obs"][i],
             "TimeLimit.truncated": truncated,

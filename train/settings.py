@@ -71,6 +71,15 @@ SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
         "entropy_weight": 0.003,
         "reward_unit_tasks": 50.0,
     },
+    ("carbon", "none"): {
+        "steps": 10_000_000,
+        "num_envs": 512,
+        "rollout_steps": 256,
+        "batch_size": 16_384,
+        "gae_lambda": 0.99,
+        "entropy_weight": 0.003,
+        "reward_unit_tasks": 50.0,
+    },
 }
 """What differs from the defaults, by scenario and shaping."""
 

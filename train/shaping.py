@@ -59,7 +59,7 @@ class BrownianShaping(VecEnvWrapper):
         after = self._potential(self.venv.decision())
         gained = np.where(done, 0.0, after) - self._before
         self._before = after
-        return observation, (reward + gained / self.venv.reward_unit_j).astype(np.float32), done, infos
+        return observation, (reward + gained / self.venv.reward_unit).astype(np.float32), done, infos
 
 
 def shape(envs: SB3EnergyRoute, shaping: Shaping) -> SB3EnergyRoute | BrownianShaping:

@@ -12,7 +12,7 @@ from energy_route_env.core.battery import usable_j
 from energy_route_env.core.compiled import AHEAD, borrowed, compiled, look_ahead, up_to
 from energy_route_env.core.state import BALANCE, OUTCOME, STATE, Outcome, Rules, State, World, row_of
 from energy_route_env.core.step import begin, nothing_done, step
-from energy_route_env.decision import FEATURES, Decision, observe, outlook, rules_of, slack_slots
+from energy_route_env.decision import Before, Decision, features_of, observe, outlook, rules_of, slack_slots
 from energy_route_env.scenario import Scenario
 from energy_route_env.units import FloatArray
 from energy_route_env.world.trace import Trace
@@ -28,10 +28,13 @@ class Run:
         rules = rules_of(scenario)
         clock = {name: getattr(rules.scales, name).tolist() for name in ("time_left", "day_sine", "day_cosine")}
         self.rules = rules._replace(scales=rules.scales._replace(**clock))
+        self._n_features = len(features_of(scenario))
         self.state: State
         self.world: World
+        self._before: Before
 
     def load(self, trace: Trace) -> None:
+        self._before = before(trace)
         world = tables.make_room(self.scenario, 1, trace.n_tasks, apart=True)
         tables.write(world, 0, self.scenario, trace, apart=True)
         self.state, self.world = State(), row_of(tables.as_lists(world), 0)
@@ -42,18 +45,18 @@ class Run:
         return step(self.state, self.world, self.rules, action)
 
     def observation(self) -> Observation:
-        """Return the features of the decision at hand, shape (9,)."""
-        features = [0.0] * len(FEATURES)  # written faster than an array
+        """Return the features of the decision at hand, shape (n_features,)."""
+        features = [0.0] * self._n_features  # written faster than an array
         observe(self.state, self.world, self.rules, features)
         return np.array(features, np.float32)
 
     def decision(self, privileged: bool = False) -> Decision:
         """Return what a dispatcher sees now (n = 1); a privileged one sees what is true too."""
         x, world = self.state, self.world
-        facts = facts_of(x, world, x.task, slack_slots(x, world, self.rules.can_wait), self.rules, privileged)
+        facts = facts_of(x, world, x.task, x.slot, slack_slots(x, world, self.rules.can_wait), self.rules, privileged)
         return Decision(
             observation=self.observation()[None],
-            outlook=lambda _: outlook(x, world, self.rules, privileged),
+            outlook=lambda _: outlook(x, world, self.rules, self._before, privileged),
             **{name: np.array([fact]) for name, fact in facts.items()},
         )
 
@@ -68,8 +71,9 @@ class Batch:
     def __init__(self, scenario: Scenario, n: int) -> None:
         """Make room for the episodes; it grows where a trace brings more tasks than usual."""
         self.scenario, self.n = scenario, n
-        self.rules = rules_of(scenario)
+        self.rules, self._n_features = rules_of(scenario), len(features_of(scenario))
         self.states: Any = np.zeros(n, STATE).view(np.recarray)
+        self._before = [Before(None, None, None)] * n
         expected = scenario.arrival_rate * scenario.horizon_slots
         self._apart = scenario.difficulty_noise > 0
         self.world = tables.make_room(scenario, n, math.ceil(expected + 6 * math.sqrt(expected)) + 1, self._apart)
@@ -79,6 +83,7 @@ class Batch:
         for i, trace in zip(rows.tolist(), traces, strict=True):
             self._fit(trace)
             tables.write(self.world, i, self.scenario, trace, self._apart)
+            self._before[i] = before(trace)
         compiled(begin_rows)(self.states, self.world, self.rules, rows)
 
     def _fit(self, trace: Trace) -> None:
@@ -95,9 +100,9 @@ class Batch:
 
         Args:
             actions: of shape (n,), must be valid.
-            observation: of shape (n, 9), filled with the features of the next decisions if given.
+            observation: of shape (n, n_features), filled with the features of the next decisions if given.
         """
-        seen = np.empty((0, len(FEATURES)), np.float32) if observation is None else observation
+        seen = np.empty((0, self._n_features), np.float32) if observation is None else observation
         outcome = self.blank_outcome()
         compiled(step_rows)(self.states, self.world, self.rules, actions, outcome, seen)
         return outcome
@@ -112,8 +117,8 @@ class Batch:
             values[rows] = value
 
     def observation(self) -> Observation:
-        """Return the features of the decisions at hand, shape (n, 9)."""
-        out = np.empty((self.n, len(FEATURES)), np.float32)
+        """Return the features of the decisions at hand, shape (n, n_features)."""
+        out = np.empty((self.n, self._n_features), np.float32)
         self.observe(np.arange(self.n), out)
         return out
 
@@ -124,12 +129,12 @@ class Batch:
     def decision(self, privileged: bool = False) -> Decision:
         """Return what dispatchers see now; a privileged one sees what is true too."""
         x, due_slot = self.states.copy(), self.world.due_slot
-        at = np.arange(self.n), x.task
-        slack = due_slot[at] - x.slot if self.rules.can_wait else np.zeros(self.n, np.int64)
+        task, slot = ((np.arange(self.n), index) for index in (x.task, x.slot))
+        slack = due_slot[task] - x.slot if self.rules.can_wait else np.zeros(self.n, np.int64)
         return Decision(
             observation=self.observation(),
-            outlook=lambda i: outlook(x[i], row_of(self.world, i), self.rules, privileged),
-            **facts_of(x, self.world, at, slack, self.rules, privileged),
+            outlook=lambda i: outlook(x[i], row_of(self.world, i), self.rules, self._before[i], privileged),
+            **facts_of(x, self.world, task, slot, slack, self.rules, privileged),
         )
 
     def balance(self) -> dict[str, FloatArray]:
@@ -137,19 +142,32 @@ class Batch:
         return balance_of(self.states, self.rules)
 
 
-def facts_of(x: Any, world: World, at: Any, slack_slots: Any, rules: Rules, privileged: bool) -> dict[str, Any]:
-    """Return the fields of a `Decision` but for the observation; `at` is the task at hand in the tables."""
-    tables = ["observed_difficulty", "expected_energy_j", *(["difficulty", "energy_j"] if privileged else [])]
-    return {name: getattr(world, name)[at] for name in tables} | {
-        "battery_j": x.battery_j,
-        "harvest_left_j": x.harvest_left_j,
-        "usable_j": usable_j(x, rules.battery),
-        "slack_slots": slack_slots,
-        "backlog": x.waiting,
-        "due": x.due,
-        "slots_left": rules.horizon_slots - x.slot,
-        "task": x.task,
-    }
+def before(trace: Trace) -> Before:
+    """Return what is known of the time before an episode."""
+    return Before(*(getattr(trace, name) for name in Before._fields))
+
+
+def facts_of(
+    x: Any, world: World, task: Any, slot: Any, slack_slots: Any, rules: Rules, privileged: bool
+) -> dict[str, Any]:
+    """Return the fields of a `Decision` but for the observation; `task` and `slot` are the tables' indices."""
+    by_task = ["observed_difficulty", "expected_energy_j", *(["difficulty", "energy_j"] if privileged else [])]
+    by_slot = ("grid_weight", "grid_forecast", "harvest_forecast_j") if rules.has_grid else ()
+    facts = {name: getattr(world, name)[task] for name in by_task}
+    return (
+        facts
+        | {name: getattr(world, name)[slot] for name in by_slot}
+        | {
+            "battery_j": x.battery_j,
+            "harvest_left_j": x.harvest_left_j,
+            "usable_j": usable_j(x, rules.battery),
+            "slack_slots": slack_slots,
+            "backlog": x.waiting,
+            "due": x.due,
+            "slots_left": rules.horizon_slots - x.slot,
+            "task": x.task,
+        }
+    )
 
 
 def balance_of(x: Any, rules: Rules) -> dict[str, Any]:
@@ -184,6 +202,7 @@ def step_rows(states: Any, world: World, rules: Rules, actions: Any, to: Outcome
         outcome = step(x, here, rules, actions[i])
         to.energy_j[i] = outcome.energy_j
         to.auxiliary_j[i] = outcome.auxiliary_j
+        to.cost[i] = outcome.cost
         to.model[i] = outcome.model
         to.forced[i] = outcome.forced
         to.slot[i] = outcome.slot

@@ -26,6 +26,7 @@ class Scales(NamedTuple):
     """0 if unlimited."""
     battery_j: float
     harvest_j: float
+    grid_weight: float
     middle_difficulty: float
     difficulty: float
     slack_slots: float
@@ -47,13 +48,18 @@ class Rules(NamedTuple):
     """Action k < n_models is the k-th model, action n_models defers."""
     can_wait: bool
     """Whether there are deferrable tasks."""
+    has_grid: bool
+    """Whether a joule from the grid counts differently from slot to slot; else each counts 1."""
+    overhead_j: float
+    """What every decision takes beside the task's own energy."""
 
 
 class World(NamedTuple):
     """What comes from outside in an episode: tables to look things up in, by slot or by task.
 
-    Behind the last slot and the last task follows an empty entry. The tables from `due_slot` on are empty where no
-    task can wait. The tables of many episodes have one more index before: the environment.
+    Behind the last slot and the last task follows an empty entry. The tables from `due_slot` to `due_left` are empty
+    where no task can wait, those after them where every joule from the grid counts 1. The tables of many episodes have
+    one more index before: the environment.
     """
 
     harvested_before_j: Any
@@ -77,6 +83,12 @@ class World(NamedTuple):
     is_dispatched: Any
     due_left: Any
     """Tasks due in each slot and not dispatched yet; at the horizon, those that outlast it."""
+    grid_weight: Any
+    """What a joule from the grid counts in each slot; at the horizon, as in the last slot."""
+    grid_forecast: Any
+    """The same as forecast in each slot for the blocks of hours ahead (`forecast`)."""
+    harvest_forecast_j: Any
+    """Mean harvest of a slot likewise."""
 
 
 @dataclass(slots=True)
@@ -117,9 +129,11 @@ class Outcome(NamedTuple):
     """What one step did, as numbers or as arrays (n,)."""
 
     energy_j: Any
-    """Energy of the tasks dispatched by this step."""
+    """What this step took: the tasks that it dispatched, and the decision's overhead."""
     auxiliary_j: Any
     """What of it came from the auxiliary supply."""
+    cost: Any
+    """What that counts: joules, or what the scenario's grid counts them by."""
     model: Any
     """The model that the task at hand went to, -1 if it was deferred."""
     forced: Any
@@ -136,7 +150,7 @@ class Outcome(NamedTuple):
     """Whether the episode is over."""
 
 
-OUTCOME = (np.float64, np.float64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, bool)
+OUTCOME = (np.float64, np.float64, np.float64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, bool)
 """The types of an `Outcome` of many environments, field by field."""
 
 
@@ -155,4 +169,7 @@ def row_of(world: World, i: int) -> World:
         world.waiting_order[i],
         world.is_dispatched[i],
         world.due_left[i],
+        world.grid_weight[i],
+        world.grid_forecast[i],
+        world.harvest_forecast_j[i],
     )

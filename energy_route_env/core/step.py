@@ -17,7 +17,7 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
     if x.due + x.waiting == 0:
         return nothing_done(x)
     slot, task, due = x.slot, x.task, x.due
-    energy_j, auxiliary_j, model = 0.0, 0.0, action
+    energy_j, model = rules.overhead_j, action
     forced = action == rules.n_models and due > 0
     defers = action == rules.n_models and due == 0
     if forced:
@@ -25,9 +25,10 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
     if defers:
         model = -1
     else:
-        energy_j = world.energy_j[task][model]
-        auxiliary_j = supply(x, rules.battery, energy_j)
+        energy_j += world.energy_j[task][model]
         take_off(x, world, rules.can_wait)
+    auxiliary_j = supply(x, rules.battery, energy_j)
+    cost = grid_cost(x, world, rules, auxiliary_j)
     if x.due == 0 and (defers or x.waiting == 0):
         go_to_slot(x, world, rules, next_slot(x, world))
     offer(x, world, rules.can_wait)
@@ -35,8 +36,15 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
     if ended and x.due + x.waiting > 0:
         rest_j = run_backlog(x, world)
         energy_j += rest_j
-        auxiliary_j += supply(x, rules.battery, rest_j)
-    return Outcome(energy_j, auxiliary_j, model, forced, slot, task, x.battery_j, x.harvest_left_j, ended)
+        rest_auxiliary_j = supply(x, rules.battery, rest_j)
+        auxiliary_j += rest_auxiliary_j
+        cost += grid_cost(x, world, rules, rest_auxiliary_j)
+    return Outcome(energy_j, auxiliary_j, cost, model, forced, slot, task, x.battery_j, x.harvest_left_j, ended)
+
+
+def grid_cost(x: State, world: World, rules: Rules, auxiliary_j: float) -> float:
+    """Return what energy from the grid counts in this slot."""
+    return world.grid_weight[x.slot] * auxiliary_j if rules.has_grid else auxiliary_j
 
 
 def go_to_slot(x: State, world: World, rules: Rules, slot: int) -> None:
@@ -49,7 +57,7 @@ def go_to_slot(x: State, world: World, rules: Rules, slot: int) -> None:
 def nothing_done(x: State) -> Outcome:
     """Return the outcome of no step, before the first one or where the episode is over."""
     is_over = x.due + x.waiting == 0
-    return Outcome(0.0, 0.0, -1, False, x.slot, x.task, x.battery_j, x.harvest_left_j, is_over)
+    return Outcome(0.0, 0.0, 0.0, -1, False, x.slot, x.task, x.battery_j, x.harvest_left_j, is_over)
 
 
 def cheapest_model(x: State, world: World, task: int) -> int:

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from energy_route_env.core.state import World, row_of
 from energy_route_env.scenario import Scenario
+from energy_route_env.world.forecast import BLOCK_HOURS, persistence
 from energy_route_env.world.trace import Trace
 
 
@@ -16,6 +17,7 @@ def make_room(scenario: Scenario, n: int, n_tasks: int, apart: bool) -> World:
     by_task, waits = (n, n_tasks + 1), (n, (n_tasks + 1) * scenario.can_wait)
     energy_j, difficulty = np.zeros((*by_task, len(scenario.models))), np.zeros(by_task)
     slots = scenario.horizon_slots
+    by_slot = (n, (slots + 1) * (scenario.grid_source is not None))
     return World(
         harvested_before_j=np.zeros((n, slots + 2)),
         arrived=np.zeros((n, slots + 1), np.int32),
@@ -29,6 +31,9 @@ def make_room(scenario: Scenario, n: int, n_tasks: int, apart: bool) -> World:
         waiting_order=np.zeros(waits, np.int32),
         is_dispatched=np.zeros(waits, bool),
         due_left=np.zeros((n, (slots + 1) * scenario.can_wait), np.int32),
+        grid_weight=np.ones(by_slot),
+        grid_forecast=np.zeros((*by_slot, len(BLOCK_HOURS))),
+        harvest_forecast_j=np.zeros((*by_slot, len(BLOCK_HOURS))),
     )
 
 
@@ -57,6 +62,8 @@ def write(world: World, i: int, scenario: Scenario, trace: Trace, apart: bool) -
         world.expected_energy_j[i, n] = 0.0
     if scenario.can_wait:
         _write_waiting(row_of(world, i), horizon, trace)
+    if scenario.grid_source is not None:
+        _write_grid(row_of(world, i), scenario, trace)
 
 
 def _write_tasks(table: NDArray[np.generic], values: NDArray[np.generic], blank: float) -> None:
@@ -73,6 +80,16 @@ def _write_waiting(tables: World, horizon_slots: int, trace: Trace) -> None:
     _write_tasks(tables.waiting_order, np.flatnonzero(waits), n)
     tables.is_dispatched[: n + 1] = False
     tables.due_left[:] = np.bincount(due, minlength=len(tables.due_left))
+
+
+def _write_grid(tables: World, scenario: Scenario, trace: Trace) -> None:
+    assert trace.grid_weight is not None and trace.past_grid_weight is not None
+    day, mean_j, past_j = scenario.day_slots, scenario.harvest.mean_j, trace.past_harvest_j
+    _write_tasks(tables.grid_weight, trace.grid_weight, trace.grid_weight[-1])
+    tables.grid_forecast[:-1] = persistence(np.append(trace.past_grid_weight, trace.grid_weight), day)
+    tables.harvest_forecast_j[:] = mean_j  # what can be said where the day before is not known
+    if past_j is not None:
+        tables.harvest_forecast_j[:-1] = persistence(np.append(past_j, trace.harvest_j), day)
 
 
 def as_lists(world: World) -> World:

@@ -69,6 +69,8 @@ class ScalingLaws:
 
 
 PUBLISHED = ScalingLaws()
+PROMPT_TOKENS = 500.0
+"""What a router reads before it decides, where nothing else is said."""
 MOST_ATTEMPTS = 2.0**53
 """Most attempts that method "exact" counts: a float holds every whole number up to here."""
 
@@ -163,6 +165,22 @@ def inference_latency(
     tokens = token_budget(params, difficulty, method, laws)
     reading = params * tokens / (laws.params_per_second * laws.batch_size)
     return np.asarray(reading + _flops(params, tokens, laws) / laws.flops_per_second)
+
+
+def router_energy_j(
+    n_params: ArrayLike, prompt_tokens: float = PROMPT_TOKENS, laws: ScalingLaws = PUBLISHED
+) -> FloatArray:
+    """Return the joules of a decision by a language model that reads a prompt once: 2 N n E_comp + E_mem N / batch.
+
+    Its answer is read off that one pass. Attention over the prompt, 0.02 J for 500 tokens, is left out.
+
+    Example:
+        >>> float(router_energy_j(1e9))
+        1.01
+    """
+    params = np.asarray(n_params, float)
+    reading = laws.joules_per_param * params / laws.batch_size
+    return np.asarray(2 * params * prompt_tokens * laws.joules_per_flop + reading)
 
 
 @dataclass(frozen=True)

@@ -134,8 +134,8 @@ def choice_text(view: View) -> str:
     if chosen is None:
         return "none"
     name = view.actions[chosen] + " (due, could not wait)" * bool(last.forced)
-    if last.model < 0:  # energy here is that of the backlog, which runs when the episode ends
-        name += ", then the rest" * (last.energy_j > 0)
+    if last.model < 0:  # energy beyond the overhead is that of the backlog, which runs when the episode ends
+        name += ", then the rest" * (last.energy_j > view.scenario.overhead_j)
     return f"{name}, used {joules(last.energy_j)}, {joules(last.auxiliary_j)} of it auxiliary"
 
 

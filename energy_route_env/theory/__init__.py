@@ -1,7 +1,8 @@
 """What theory predicts for the auxiliary energy D_T, beside the simulator and independent of it.
 
 `slot` is one slot's distribution, `brownian` the paper's Theorem 2, `spitzer` the exact mean, `lattice` the whole
-distribution of D_T, `planning` what follows for a system to build, and `schedule` the least possible where tasks wait.
+distribution of D_T, `optimum` the least E[D_T] of any dispatcher, `schedule` the least D_T of a trace where tasks can
+wait, `overhead` what a dispatcher may take itself, and `planning` what follows for a system to build.
 """
 
 from energy_route_env.theory.brownian import (
@@ -14,6 +15,7 @@ from energy_route_env.theory.brownian import (
     transition_horizon as transition_horizon,
     value_function as value_function,
 )
+from energy_route_env.theory.overhead import break_even_overhead as break_even_overhead
 from energy_route_env.theory.slot import (
     SlotDistribution as SlotDistribution,
     SlotLaw as SlotLaw,

@@ -23,9 +23,11 @@ from energy_route_env.checks import InputError, require, require_real, require_w
 from energy_route_env.scenario import Scenario
 from energy_route_env.theory.brownian import expected_auxiliary_energy, regime, transition_horizon
 from energy_route_env.theory.lattice import LatticeTooLongError, Method, auxiliary_distribution, least_capacity
-from energy_route_env.theory.slot import SlotDistribution, cheapest, possible_tasks, require_theory, with_errors
+from energy_route_env.theory.overhead import break_even_overhead
+from energy_route_env.theory.slot import SlotDistribution, Tasks, cheapest, possible_tasks, require_theory, with_errors
 from energy_route_env.theory.spitzer import exact_expected_auxiliary_energy
 from energy_route_env.theory.winners import Winner, winners
+from energy_route_env.units import FloatArray
 
 CONFIDENCE = 0.95
 """The level of quantiles where a question names none."""
@@ -96,6 +98,16 @@ class PlanQuestion:
             harvest_mean_j=self.harvest_j,
         )
 
+    @cached_property
+    def knowing_slot(self) -> SlotDistribution:
+        """The slot on the same harvest if every task goes to the cheapest model for its true difficulty."""
+        return SlotDistribution.of(self.scenario, _by_truth, privileged=True, harvest_mean_j=self.harvest_j)
+
+
+def _by_truth(tasks: Tasks) -> FloatArray:
+    assert tasks.energy_j is not None
+    return cheapest(tasks.energy_j)
+
 
 @dataclass(frozen=True)
 class Value:
@@ -141,6 +153,10 @@ class PlanAnswer:
     """What the routing errors add to E[D_T]."""
     transition_slots: Value
     """T* = 2 sigma^2 / (pi nu^2), nu the drift that the errors add: from about there on they cost linearly."""
+    knowledge_j: Value
+    """By how much perfect knowledge of the difficulty lowers the mean energy of a task."""
+    break_even_overhead_j: Value
+    """What it may take for each decision until E[D_T] is that of the system as routed (`break_even_overhead`)."""
     battery_j: Value | None
     """Capacity that suffices (see `battery_for`); None where the horizon is too long for the lattice."""
     harvest_for_mean_j: Value | None
@@ -313,6 +329,7 @@ def answer(question: PlanQuestion) -> PlanAnswer:
     return PlanAnswer(
         **_moments(question),
         **_auxiliary(question, level),
+        **_knowledge(question),
         battery_j=battery,
         harvest_for_mean_j=harvest_for(on_average) if limited else None,
         harvest_for_quantile_j=harvest_for(sure) if limited else None,
@@ -336,7 +353,7 @@ def _moments(question: PlanQuestion) -> dict[str, Any]:
     }
     return {
         "regime": str(regime(slot.drift, rounding)),
-        "regime_without_errors": str(regime(question.right_demand_j - question.harvest_j, rounding)),
+        "regime_without_errors": str(regime(replace(question, error_rate=0.0).slot.drift, rounding)),
         **{name: Value(value, "exact") for name, value in values.items()},
     }
 
@@ -358,3 +375,11 @@ def _auxiliary(question: PlanQuestion, level: float) -> dict[str, Any]:
         "error_cost_j": Value(mean - _mean(flawless), "exact"),
         "transition_slots": Value(transition, "Brownian"),
     }
+
+
+def _knowledge(question: PlanQuestion) -> dict[str, Any]:
+    """Return what perfect knowledge of the difficulty is worth: of the mean energy, and at the horizon."""
+    slot, knowing = question.slot, question.knowing_slot
+    saved = float(slot.energies_j @ slot.probabilities - knowing.energies_j @ knowing.probabilities)
+    overhead = break_even_overhead(knowing, slot, question.slots)
+    return {"knowledge_j": Value(saved, "exact"), "break_even_overhead_j": Value(overhead, "exact")}

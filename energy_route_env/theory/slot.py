@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from energy_route_env.checks import InputError, require, require_real
 from energy_route_env.core.state import Battery
 from energy_route_env.pool.noise_grid import noise_grid, require_noise
-from energy_route_env.units import FloatArray
+from energy_route_env.units import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from energy_route_env.scenario import Scenario
@@ -84,8 +84,9 @@ class SlotDistribution:
     ) -> SlotDistribution:
         """Return the distribution under a routing, exact but for the noise's grid and `gather_energies`.
 
-        A `privileged` routing is shown true difficulties and energies. `harvest_mean_j` replaces the scenario's mean
-        harvest of a slot. Raises an InputError if slots are not independent, or an energy is not finite.
+        Every task takes the scenario's overhead in addition. A `privileged` routing is shown true difficulties and
+        energies. `harvest_mean_j` replaces the scenario's mean harvest of a slot. Raises an InputError if slots are not
+        independent, or an energy is not finite.
         """
         require_independent_slots(scenario)
         tasks, energy_j, probabilities = possible_tasks(scenario)
@@ -93,7 +94,12 @@ class SlotDistribution:
         weights = (probabilities[:, None] * routing(seen)).ravel()
         energies, weights = gather_energies(energy_j.ravel()[weights > 0], weights[weights > 0])
         harvest = scenario.harvest.mean_j if harvest_mean_j is None else harvest_mean_j
-        return cls(scenario.arrival_rate, energies, weights, harvest, float(scenario.harvest_cv or 0.0))
+        tasks_alone = cls(scenario.arrival_rate, energies, weights, harvest, float(scenario.harvest_cv or 0.0))
+        return tasks_alone.with_overhead(scenario.overhead_j)
+
+    def with_overhead(self, overhead_j: float) -> SlotDistribution:
+        """Return the distribution where every task takes so many joules more; the harvest stays."""
+        return replace(self, energies_j=self.energies_j + overhead_j)
 
     @property
     def demand_mean_j(self) -> float:
@@ -172,6 +178,11 @@ def require_independent_slots(scenario: Scenario) -> None:
     gamma, poisson = "None: theory knows independent Gamma harvests", "None: theory knows Poisson arrivals"
     for name, known in (("weather_file", gamma), ("harvest_source", gamma), ("arrival_source", poisson)):
         require(getattr(scenario, name) is None, name, getattr(scenario, name), known)
+    require_no_waiting(scenario)
+
+
+def require_no_waiting(scenario: Scenario) -> None:
+    """Require that no task can wait, with an InputError."""
     waits = "0: a backlog's slots depend on each other"
     require(not scenario.can_wait, "deadline_slots", scenario.deadline_slots, waits)
 
@@ -195,22 +206,25 @@ def why_no_theory(scenario: Scenario) -> str | None:
     return None
 
 
-def myopic_moments(scenario: Scenario) -> tuple[float, float]:
-    """Return E e and E e^2 of a task on its model of lowest expected energy, in J and J^2."""
+def routed_moments(scenario: Scenario, model: IntArray) -> tuple[float, float]:
+    """Return E e and E e^2 of a task, in J and J^2, if each level of difficulty has one model, shape (n_levels,)."""
     observed = np.asarray(scenario.difficulties)
     energies, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
-    best = scenario.expected_energy_j(observed).argmin(axis=-1)
-    chosen = scenario.queries_per_task * energies[np.arange(len(observed)), best]
+    chosen = scenario.queries_per_task * energies[np.arange(len(observed)), model]
     return float((chosen @ weights).mean()), float((chosen**2 @ weights).mean())
 
 
-def myopic_volatility(scenario: Scenario) -> float:
-    """Return the standard deviation of demand minus harvest under the myopic dispatcher, for any sources, in J.
+def myopic_moments(scenario: Scenario) -> tuple[float, float]:
+    """Return E e and E e^2 of a task on its model of lowest expected energy, in J and J^2."""
+    return routed_moments(scenario, scenario.expected_energy_j(scenario.difficulties).argmin(axis=-1))
+
+
+def volatility(scenario: Scenario, first_j: float, second_j2: float) -> float:
+    """Return the standard deviation of demand minus harvest, for any sources and tasks of these moments, in J.
 
     The demand is a sum of N energies e: its variance is E N Var e + Var N (E e)^2, for Poisson arrivals lambda E e^2.
     """
-    first, second = scenario.myopic_moments
-    demand = scenario.arrival_rate * second + (scenario.arrivals.variance - scenario.arrival_rate) * first**2
+    demand = scenario.arrival_rate * second_j2 + (scenario.arrivals.variance - scenario.arrival_rate) * first_j**2
     return math.sqrt(max(demand, 0.0) + scenario.harvest.variance_j2)  # rounding may take a constant demand below 0
 
 

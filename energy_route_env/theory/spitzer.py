@@ -7,14 +7,17 @@ from energy_route_env.checks import require
 from energy_route_env.theory.slot import SlotDistribution
 from energy_route_env.units import FloatArray
 
+STEEPEST = 22.0
+"""Largest theta times energy. Beyond, rare tasks of huge energy dominate the integrand, and no grid resolves them."""
+
 
 def exact_expected_auxiliary_energy(slot: SlotDistribution, horizons: ArrayLike) -> FloatArray:
     """Return E[D_T] in joules by Spitzer's identity: the sum over n <= T of E[S_n^+] / n.
 
     E[S_n^+] = (1 / pi) integral over u > 0 of Re[exp(n K(z)) / z^2], z = theta + i u, for theta > 0; for theta < 0 the
-    same integral is E[S_n^-] = E[S_n^+] - n nu. The sign of theta makes the integral the smaller of the two, and theta
-    lies near the saddle point, so that nothing cancels however strong the drift. Horizons within a factor of two share
-    a contour. The derivation is in docs/theory.md.
+    same integral is E[S_n^-] = E[S_n^+] - n nu. The sign of theta makes the integral the smaller of the two, unless the
+    tail of the energies forbids (`STEEPEST`), and theta lies near the saddle point, so that nothing cancels however
+    strong the drift. Horizons within a factor of two share a contour. The derivation is in docs/theory.md.
 
     The quadrature is good to 1e-6 relative for slots like the paper's. It ends at 1e5 times the integrand's width,
     which costs up to 4e-3 at T = 1 for harvests a thousand times the demand.
@@ -39,10 +42,12 @@ def exact_expected_auxiliary_energy(slot: SlotDistribution, horizons: ArrayLike)
 
 def _positive_means(slot: SlotDistribution, low: int, high: int) -> FloatArray:
     """Return E[S_n^+] / n for n = low ... high, by refining the quadrature until it stands still."""
-    rising = max(slot.drift, 0.0)
     if slot.volatility == 0 or slot.harvest_mean_j == 0 or slot.demand_mean_j == 0:
-        return np.full(high - low + 1, rising)  # S_n has one sign: E[S_n^+] = n max(nu, 0)
-    theta = _contour(slot, low)
+        return np.full(high - low + 1, max(slot.drift, 0.0))  # S_n has one sign: E[S_n^+] = n max(nu, 0)
+    theta = _contour(slot, low, -1.0 if slot.drift > 0 else 1.0)
+    if theta * slot.energies_j.max() > STEEPEST:
+        theta = _contour(slot, low, -1.0)
+    rising = slot.drift if theta < 0 else 0.0
     fine = _contour_integral(slot, theta, low, high, 256)
     for n_nodes in (512, 1024, 2048, 4096, 8192, 16384):
         coarse, fine = fine, _contour_integral(slot, theta, low, high, n_nodes)
@@ -51,11 +56,10 @@ def _positive_means(slot: SlotDistribution, low: int, high: int) -> FloatArray:
     return rising + np.maximum(fine, 0.0)
 
 
-def _contour(slot: SlotDistribution, n: int) -> float:
-    """Minimise n K(theta) - 2 log |theta| over real theta of the drift's opposite sign."""
+def _contour(slot: SlotDistribution, n: int, sign: float) -> float:
+    """Minimise n K(theta) - 2 log |theta| over real theta of this sign."""
     from scipy import optimize
 
-    sign = -1.0 if slot.drift > 0 else 1.0
     scale = slot.harvest_mean_j * slot.harvest_cv**2
 
     def slope(log_size: float) -> float:  # by log |theta|; it rises from -2

@@ -5,7 +5,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from energy_route_env.checks import require, require_sequence
 from energy_route_env.units import FloatArray
+from energy_route_env.world.recorded import read_columns, window
 
 
 @runtime_checkable
@@ -69,8 +71,50 @@ class RecordedHarvest:
         return float(self.series_j.std()) ** 2
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
-        start = self.slots_per_day * rng.integers(len(self.series_j) // self.slots_per_day)
-        return self.series_j.take(np.arange(start, start + n_slots), mode="wrap")
+        return window(self.series_j, self.draw_start(rng), n_slots)
+
+    def draw_start(self, rng: np.random.Generator) -> int:
+        """Draw the slot at which an episode begins."""
+        return self.slots_per_day * int(rng.integers(len(self.series_j) // self.slots_per_day))
+
+
+@dataclass(frozen=True)
+class HarvestFile:
+    """Hourly columns of a recorded file, each of which brings the same mean harvest; whole days from a midnight on.
+
+    Args:
+        file: path of a CSV file with a head, or the name of one that ships with the package.
+        columns: names of its columns, one row for each hour.
+
+    Raises:
+        InputError: when it is read, if the file or a column is missing, or a column brings nothing.
+    """
+
+    file: str
+    columns: tuple[str, ...]
+    has_independent_slots: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", require_sequence("columns", self.columns, "one or more names"))
+
+    @property
+    def record(self) -> RecordedHarvest:
+        """The mean over the columns, each divided by its mean."""
+        columns = read_columns(self.file, self.columns)
+        for name, column in zip(self.columns, columns, strict=True):
+            require(bool(column.mean() > 0), f"mean of {name} in {self.file}", 0.0, "above 0")
+        return RecordedHarvest(np.mean([column / column.mean() for column in columns], axis=0), 24)
+
+    @property
+    def mean_j(self) -> float:
+        return self.record.mean_j
+
+    @property
+    def variance_j2(self) -> float:
+        return self.record.variance_j2
+
+    def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
+        return self.record.draw(rng, n_slots)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from energy_route_env.checks import require, require_array
 from energy_route_env.units import FloatArray, IntArray
 
+BY_TASK = ("task_slot", "difficulty", "observed_difficulty", "deadline_slots")
+OPTIONAL = ("grid_weight", "past_harvest_j", "past_grid_weight")
 MOST_J = 1e300
 """Largest energy of an episode in joules: sums of it stay finite."""
 
@@ -24,6 +26,10 @@ class Trace:
         difficulty: true difficulty of every task in units of pretraining loss, smaller is harder, shape (n_tasks,).
         observed_difficulty: what the dispatcher sees of it, shape (n_tasks,).
         deadline_slots: slots that each task may wait, 0 for one that cannot, shape (n_tasks,).
+        grid_weight: what a joule from the grid counts in every slot, shape (horizon_slots,); None: 1 everywhere.
+        past_harvest_j: harvest of the day before the first slot, shape (slots of a day,); None if it is not known.
+        past_grid_weight: what a joule from the grid counted in that day, likewise.
+        start_slot: slot of the harvest's record at which the episode begins; None if it is no record.
     """
 
     harvest_j: FloatArray
@@ -31,6 +37,10 @@ class Trace:
     difficulty: FloatArray
     observed_difficulty: FloatArray
     deadline_slots: IntArray
+    grid_weight: FloatArray | None = None
+    past_harvest_j: FloatArray | None = None
+    past_grid_weight: FloatArray | None = None
+    start_slot: int | None = None
 
     @classmethod
     def of(
@@ -40,6 +50,9 @@ class Trace:
         difficulty: Any,
         observed_difficulty: Any = None,
         deadline_slots: Any = None,
+        grid_weight: Any = None,
+        past_harvest_j: Any = None,
+        past_grid_weight: Any = None,
     ) -> Trace:
         """Build and check a trace from anything array-like.
 
@@ -50,15 +63,18 @@ class Trace:
             >>> Trace.of(harvest_j=[900.0, 0.0], task_slot=[0, 1], difficulty=[1.7, 1.9]).n_tasks
             2
         """
-        observed = difficulty if observed_difficulty is None else observed_difficulty
-        deadlines = np.zeros(np.shape(task_slot), int) if deadline_slots is None else deadline_slots
-        trace = cls(
-            _as_array("harvest_j", harvest_j, float),
-            _as_array("task_slot", task_slot, int),
-            _as_array("difficulty", difficulty, float),
-            _as_array("observed_difficulty", observed, float),
-            _as_array("deadline_slots", deadlines, int),
-        )
+        given: dict[str, Any] = {
+            "harvest_j": harvest_j,
+            "task_slot": task_slot,
+            "difficulty": difficulty,
+            "observed_difficulty": difficulty if observed_difficulty is None else observed_difficulty,
+            "deadline_slots": np.zeros(np.shape(task_slot), int) if deadline_slots is None else deadline_slots,
+        }
+        optional = zip(OPTIONAL, (grid_weight, past_harvest_j, past_grid_weight), strict=True)
+        given |= {name: value for name, value in optional if value is not None}
+        kinds = dict.fromkeys(("task_slot", "deadline_slots"), int)
+        arrays: Any = {name: _as_array(name, value, kinds.get(name, float)) for name, value in given.items()}
+        trace = cls(**arrays)
         trace.check()
         return trace
 
@@ -68,22 +84,37 @@ class Trace:
 
     def check(self) -> None:
         """Check shapes, types and values."""
-        for field in fields(self):
-            array = getattr(self, field.name)
-            require(isinstance(array, np.ndarray), field.name, type(array).__name__, "a numpy array")
-            kinds = "iu" if field.name in ("task_slot", "deadline_slots") else "f"
-            require(array.dtype.kind in kinds, f"{field.name}.dtype", str(array.dtype), f"of kind {kinds!r}")
-            shape = (len(self.harvest_j),) if field.name == "harvest_j" else (self.n_tasks,)
-            require(array.shape == shape, f"{field.name}.shape", array.shape, f"{shape}")
+        for name in (*BY_TASK, "harvest_j"):
+            kinds = "iu" if name in ("task_slot", "deadline_slots") else "f"
+            self._check_array(name, kinds, len(self.harvest_j) if name == "harvest_j" else self.n_tasks)
+        for name in OPTIONAL:
+            if (array := getattr(self, name)) is not None:
+                self._check_array(name, "f", len(self.harvest_j) if name == "grid_weight" else len(array))
+                require_array(name, array, np.isfinite(array) & (array >= 0), "finite and at least 0")
         self._check_values()
 
-    def check_fits(self, horizon_slots: int, can_wait: bool) -> None:
-        """Check that it can be an episode of a scenario with this horizon, with or without tasks that can wait."""
+    def _check_array(self, name: str, kinds: str, length: int) -> None:
+        array = getattr(self, name)
+        require(isinstance(array, np.ndarray), name, type(array).__name__, "a numpy array")
+        require(array.dtype.kind in kinds, f"{name}.dtype", str(array.dtype), f"of kind {kinds!r}")
+        require(array.shape == (length,), f"{name}.shape", array.shape, f"({length},)")
+
+    def check_fits(self, horizon_slots: int, can_wait: bool, day_slots: int = 0) -> None:
+        """Check that it can be an episode of a scenario with this horizon, with or without tasks that can wait.
+
+        `day_slots` are the slots of a day where the scenario has a grid source, 0 where it has none.
+        """
         self.check()
         shape, longest = self.harvest_j.shape, int(self.deadline_slots.max(initial=0))
         require(shape == (horizon_slots,), "harvest_j.shape", shape, f"({horizon_slots},), the horizon")
         no_wait = "0, since no task of this scenario can wait (give it deadline_slots)"
         require(longest == 0 or can_wait, "trace.deadline_slots", longest, no_wait)
+        for name in ("grid_weight", "past_grid_weight") if day_slots else ():
+            allowed = "given, since the scenario has a grid source"
+            require(getattr(self, name) is not None, f"trace.{name}", None, allowed)
+        for name in ("past_harvest_j", "past_grid_weight") if day_slots else ():
+            if (array := getattr(self, name)) is not None:
+                require(len(array) == day_slots, f"trace.{name}.shape", array.shape, f"({day_slots},), a day")
 
     def _check_values(self) -> None:
         harvest, slot, horizon = self.harvest_j, self.task_slot, len(self.harvest_j)

@@ -102,10 +102,11 @@ class Naive:
             before = (self.battery, self.left)
             if action == len(self.scenario.models) and not due:
                 closed = True
-                self.log.append((slot, -1, False, *before, 0.0, 0.0))
+                overhead = self.scenario.overhead_j
+                self.log.append((slot, -1, False, *before, overhead, self.supply(overhead)))
                 continue
             forced = action == len(self.scenario.models)
             model = self.cheapest(task) if forced else action
-            energy = self.cost(task, model)
+            energy = self.cost(task, model) + self.scenario.overhead_j
             open_tasks.remove(task)
             self.log.append((slot, model, forced, *before, energy, self.supply(energy)))

@@ -24,7 +24,9 @@ SIX = Scenario(name="six", horizon_slots=6)
 
 
 def outcome(energy_j: float, auxiliary_j: float = 0.0, slot: int = 0, model: int = 0, forced: bool = False) -> Outcome:
-    return Outcome(energy_j, auxiliary_j, model, forced, slot, 0, battery_j=0.0, harvest_left_j=0.0, ended=False)
+    return Outcome(
+        energy_j, auxiliary_j, auxiliary_j, model, forced, slot, 0, battery_j=0.0, harvest_left_j=0.0, ended=False
+    )
 
 
 def tasks(harvest_j: list[float], task_slot: list[int], **more: Any) -> Trace:

@@ -11,23 +11,26 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from energy_route_env import Trace
 
 ENV_ID = "EnergyRoute-v0"
+WAITING: dict[str, Any] = {
+    "difficulty_noise": 0.1,
+    "arrival_rate": 2.0,
+    "deadline_slots": 4,
+    "deferrable_share": 0.7,
+    "capacity_j": 3000.0,
+    "charge_efficiency": 0.9,
+    "discharge_efficiency": 0.8,
+    "initial_battery_j": 700.0,
+    "horizon_slots": 12,
+}
 VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {"horizon_slots": 25},
     "uncertain": {"scenario": "uncertain", "models": (1e9, 3e9, 1e10), "horizon_slots": 20},
     "solar": {"scenario": "solar", "slot_seconds": 3600.0, "deadline_slots": 6, "horizon_slots": 14},  # until 2 p.m.
     "short": {"horizon_slots": 2, "arrival_rate": 0.6},  # many episodes without a task
     "continuing": {"continuing": True, "horizon_slots": 15},
-    "deadline": {
-        "difficulty_noise": 0.1,
-        "arrival_rate": 2.0,
-        "deadline_slots": 4,
-        "deferrable_share": 0.7,
-        "capacity_j": 3000.0,
-        "charge_efficiency": 0.9,
-        "discharge_efficiency": 0.8,
-        "initial_battery_j": 700.0,
-        "horizon_slots": 12,
-    },
+    "deadline": WAITING,
+    "overhead": WAITING | {"overhead_j": 12.3},
+    "overhead at once": {"overhead_j": 12.3, "horizon_slots": 15},
 }
 EPISODES = 3
 """Ends that a comparison must see in every row."""

@@ -1,0 +1,35 @@
+"""The best that a dispatcher can do with what it sees, from the tables of dynamic programming."""
+
+import numpy as np
+
+from agents.dispatcher import Actions
+from agents.variance_aware import ByValue
+from energy_route_env import Decision, Scenario
+from energy_route_env.theory.optimum import optimum
+from energy_route_env.theory.slot import require_no_waiting
+from energy_route_env.units import FloatArray
+
+
+class Optimal(ByValue):
+    """Takes the model of lowest expected energy still to come, by `theory.optimum`.
+
+    Where the difficulty is exact, the cheapest model is optimal on every trace: then there are no tables, and any
+    harvest, arrivals and battery will do. Difficulties that are no level of the scenario are as welcome as those that
+    are: what follows the task at hand does not depend on them.
+
+    Raises:
+        InputError: naming the field, where tasks can wait, or the difficulty is uncertain and `theory.optimum` refuses.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        require_no_waiting(scenario)
+        self._optimum = optimum(scenario) if scenario.difficulty_noise > 0 else None
+
+    def act(self, decision: Decision) -> Actions:
+        return decision.expected_energy_j.argmin(axis=-1) if self._optimum is None else super().act(decision)
+
+    def to_come_j(self, decision: Decision, energy_j: FloatArray) -> FloatArray:
+        assert self._optimum is not None  # act asks only then
+        slots, due = (np.maximum(count - 1, 0)[:, None, None] for count in (decision.slots_left, decision.due))
+        return self._optimum.value_within(decision.usable_j[:, None, None] - energy_j, slots, due)
