@@ -31,9 +31,9 @@ class RecedingHorizon(Dispatcher):
     """Runs waiting tasks as a linear programme says that knows the queue and forecasts the rest (`best_schedule`).
 
     A plan lays down how much energy is to have run by the end of each slot. Waiting tasks run, oldest first, up to
-    there, to the nearest task, and only while harvest and battery cover them or the plan itself takes the grid for
-    them. All tasks go to the model of lowest expected energy. Where none can wait it is the myopic dispatcher. What a
-    joule from the grid counts later is forecast by persistence.
+    there, to the nearest task, and only while harvest and battery cover them or the plan itself takes the grid. All
+    tasks go to the model of lowest expected energy. Where none can wait it is the myopic dispatcher. What a joule from
+    the grid counts later is forecast by persistence.
 
     Args:
         scenario: where it decides.
@@ -46,7 +46,7 @@ class RecedingHorizon(Dispatcher):
         self._block_slots = BLOCK_SLOTS if scenario.grid_source is None else 1  # what the grid counts differs in each
         self.memory_size = 2 + 3 * every_slots
         """The slot after that of the plan (0: none yet), joules run since, and three numbers for each slot of the plan:
-        joules to have run by its end, those of them due by then, and whether more than these takes the grid."""
+        joules to have run by its end, those of them due by then, and whether the plan takes the grid in it."""
 
     def grid_ahead(self, seen: Outlook) -> FloatArray:
         """Return what a joule from the grid is to count from the current slot on, shape (horizon_slots - slot,)."""
@@ -100,8 +100,7 @@ class RecedingHorizon(Dispatcher):
         schedule = best_schedule(_in_blocks(future, first, last), battery, HASTE)
         at = np.minimum(np.arange(every), n - 1)
         served_j, due_j = schedule.served_j[at], future.due_j[at]
-        more = served_j - np.maximum(due_j, np.append(0.0, served_j[:-1]))
-        takes_grid = np.minimum(more, schedule.grid_j[at]) > 1e-6 * served_j  # beyond the solver's tolerance
+        takes_grid = schedule.grid_j[at] > 1e-6 * served_j  # beyond the solver's tolerance
         return np.concatenate([[seen.slot + 1, 0.0], served_j, due_j, takes_grid])
 
     def _future(self, seen: Outlook, harvest_left_j: float) -> Future:

@@ -116,6 +116,7 @@ def test_tasks_to_come_are_expected_at_their_mean_rate() -> None:
     np.testing.assert_allclose(future.demand_j, [0, *[mean / 2] * 7, 0])
     np.testing.assert_allclose(future.arrived_j, mean / 2 * np.array([0, 1, 2, 3, 4, 5, 6, 7, 7]))
     np.testing.assert_allclose(future.due_j, [0] * 8 + [3.5 * mean])
+    np.testing.assert_allclose(future.weight, [*np.linspace(1, 0.999, 9)])
 
 
 def test_new_tasks_fall_due_a_deadline_after_they_came() -> None:
@@ -180,13 +181,15 @@ def test_what_the_grid_counts_is_forecast_by_persistence_from_the_day_before() -
 
 
 @pytest.mark.parametrize("every", [1, 4])
-def test_where_the_grid_counts_less_a_plan_takes_it_before_the_deadline(every: int) -> None:
-    """Dark for two days: what waits a day runs in the cheap third hour, not when it is due."""
-    weight = np.where(np.arange(48) % 24 == 2, 0.5, 1.0)
+@pytest.mark.parametrize("cheapest", [2, 18])
+def test_where_the_grid_counts_least_a_plan_takes_it_before_the_deadline(every: int, cheapest: int) -> None:
+    """Dark for two days: what waits a day runs in the cheapest hour, not in a cheap one before nor when it is due."""
+    hour = np.arange(48) % 24
+    weight = np.where(hour == cheapest, 0.5, np.where(hour == 1, 0.8, 1.0))
     scenario = make_scenario("carbon", horizon_slots=48, capacity_j=0.0)
-    trace = Trace.of(np.zeros(48), [0, 0], [1.8] * 2, None, [9, 9], weight, np.zeros(24), weight[:24])
+    trace = Trace.of(np.zeros(48), [0, 0], [1.8] * 2, None, [23, 23], weight, np.zeros(24), weight[:24])
     infos = play(EnergyRouteEnv(scenario), OnPersistence(scenario, every), trace)
-    assert [info["slot"] for info in infos if info["model"] >= 0] == [2, 2]
+    assert [info["slot"] for info in infos if info["model"] >= 0] == [cheapest] * 2
 
 
 def test_where_there_is_no_record_the_mean_is_the_sources() -> None:
