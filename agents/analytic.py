@@ -8,7 +8,14 @@ from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require, require_real, require_whole
 from energy_route_env.pool.scaling_laws import router_energy_j
-from energy_route_env.theory.slot import SlotDistribution, Tasks, why_no_theory, with_errors
+from energy_route_env.theory.slot import (
+    BrownianMotion,
+    SlotDistribution,
+    Tasks,
+    brownian_motion,
+    why_no_theory,
+    with_errors,
+)
 from energy_route_env.units import FloatArray
 
 
@@ -162,7 +169,18 @@ slot_law = slot_distribution
 
 
 def slot_for_theory(scenario: Scenario, dispatcher: Dispatcher) -> SlotDistribution | None:
-    """Return the slot distribution, or None where theory does not predict this dispatcher's E[D_T]."""
+    """Return the slot distribution, or None where no exact theory predicts this dispatcher's E[D_T]."""
     if not isinstance(dispatcher, BatteryBlind) or why_no_theory(scenario) is not None:
         return None
     return slot_distribution(dispatcher)
+
+
+def motion_for_theory(scenario: Scenario, dispatcher: Dispatcher) -> BrownianMotion | None:
+    """Return the Brownian motion that predicts this dispatcher's E[D_T], or None where none does.
+
+    It takes sources that declare their long-run variance; their slots may depend on each other.
+    """
+    if not isinstance(dispatcher, BatteryBlind) or why_no_theory(scenario, exact=False) is not None:
+        return None
+    charged = dispatcher.charged(dispatcher.scenario)
+    return brownian_motion(charged, dispatcher.probabilities, privileged=dispatcher.privileged)

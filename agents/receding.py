@@ -65,12 +65,15 @@ class RecedingHorizon(Dispatcher):
             raise ValueError(
                 "decision.memory and outlook are None, but they must be given: the dispatcher keeps notes."
             )
-        memory, expected_j = decision.memory, decision.expected_energy_j
+        memory, outlook, expected_j = decision.memory, decision.outlook, decision.expected_energy_j
         answer = expected_j.argmin(axis=-1)
         slot = self.scenario.horizon_slots - decision.slots_left
         waiting = (decision.due == 0) & (decision.backlog > 0)
         is_old = (memory[:, 0] == 0) | (slot + 1 - memory[:, 0] >= self.every_slots)
-        self._plan(decision, np.flatnonzero(waiting & is_old))
+        old = np.flatnonzero(waiting & is_old).tolist()
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # the solver lets other threads run
+            for i, plan in zip(old, threads.map(lambda i: self._plan(decision, outlook(i), i), old), strict=True):
+                memory[i] = plan
         rows = np.flatnonzero(waiting)
         now = (slot[rows] + 1 - memory[rows, 0]).astype(int)
         planned_j, due_j, takes_grid = (memory[rows, 2 + part * self.every_slots + now] for part in range(3))
@@ -80,17 +83,8 @@ class RecedingHorizon(Dispatcher):
         answer[rows[~runs]] = len(self.scenario.models)
         return answer
 
-    def _plan(self, decision: Decision, rows: IntArray) -> None:
-        """Write a plan to the memory of each of these environments."""
-        if len(rows) > 0:
-            with ThreadPoolExecutor(os.cpu_count()) as threads:  # the solver lets other threads run
-                for row, plan in zip(rows, threads.map(lambda i: self._plan_of(decision, int(i)), rows), strict=True):
-                    decision.memory[row] = plan  # type: ignore[index]
-
-    def _plan_of(self, decision: Decision, i: int) -> FloatArray:
-        """Return what to note of a plan made now, shape (memory_size,)."""
-        assert decision.outlook is not None
-        seen = decision.outlook(i)
+    def _plan(self, decision: Decision, seen: Outlook, i: int) -> FloatArray:
+        """Return what environment i's memory holds of a plan made now, shape (memory_size,)."""
         future = self._future(seen, float(decision.harvest_left_j[i]))
         n, every = len(future.harvest_j), self.every_slots
         fine = min(max(every, BLOCK_SLOTS // 2), n - 1)

@@ -59,9 +59,9 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
 
     Args:
         name: one of `NAMES`, or the path of your own policy's .safetensors file. `error-RATE` errs from the oracle's
-            choice. `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6, and the receding ones the
-            slots from plan to plan, as in receding-climatology-16. `learned` is the policy that comes with the project.
-            `router-PARAMS` is the oracle, with the overhead of a language model of so many parameters.
+            choice. `router-PARAMS` is the oracle, with the overhead of a language model of so many parameters.
+            `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6, and the receding ones the slots
+            from plan to plan, as in receding-climatology-16. `learned` is the policy that comes with the project.
         scenario: where it decides.
 
     Raises:

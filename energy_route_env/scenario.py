@@ -260,7 +260,10 @@ class Scenario:
 
     @property
     def volatility_j(self) -> float:
-        """Standard deviation of the same: the model's sigma."""
+        """The model's sigma under the myopic dispatcher, its square the variance of demand minus harvest per slot.
+
+        The variance is the long-run one of every source that declares one, else that of a single slot.
+        """
         return volatility(self, *self.myopic_moments)
 
     def draw(self, rng: np.random.Generator) -> Trace:

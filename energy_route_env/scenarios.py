@@ -7,8 +7,9 @@ import numpy as np
 
 from energy_route_env.checks import require_known
 from energy_route_env.scenario import Scenario
+from energy_route_env.world.arrivals import MarkovArrivals
 from energy_route_env.world.grid import RecordedGrid
-from energy_route_env.world.harvest import HarvestFile
+from energy_route_env.world.harvest import BetaGammaHarvest, HarvestFile
 
 PAPER = Scenario(
     name="paper",
@@ -31,6 +32,15 @@ VOLATILE = replace(
     difficulty_noise=0.18,
     renewable_ratio=1.3,
     horizon_slots=200,
+)
+
+CORRELATED = replace(
+    PAPER,
+    name="correlated",
+    summary="The paper's world with memory: gusts and bursts last, so theory takes the long-run variance.",
+    harvest_cv=None,
+    harvest_source=BetaGammaHarvest(1.0, 0.5, correlation=0.5),  # as variable as the paper's in a single slot
+    arrival_source=MarkovArrivals(rates=(0.5, 2.5), switching=(0.1, 0.3)),  # 1 task a slot on average, as there
 )
 
 _SOLAR_TASKS = replace(PAPER, arrival_rate=4.0, queries_per_task=100_000.0, slot_seconds=900.0)
@@ -65,7 +75,19 @@ CARBON = replace(
     capacity_j=8 * _SOLAR_TASKS.mean_demand_j,  # two hours of mean demand
 )
 
-SCENARIOS = {scenario.name: scenario for scenario in (PAPER, UNCERTAIN, VOLATILE, SOLAR, CARBON)}
+GUSTY = replace(
+    SOLAR,
+    name="gusty",
+    summary="A wind-powered batch service: gusts of hours, four days, half of the jobs can wait two days.",
+    weather_file=None,
+    # Chosen, not measured: a correlation that falls to 1/e in about 1 / (1 - 0.97) slots, eight hours.
+    harvest_source=BetaGammaHarvest(1.0, 0.8, correlation=0.97),
+    horizon_slots=384,
+    deadline_slots=192,
+    capacity_j=48 * _SOLAR_TASKS.mean_demand_j,  # twelve hours of mean demand
+)
+
+SCENARIOS = {scenario.name: scenario for scenario in (PAPER, UNCERTAIN, VOLATILE, CORRELATED, SOLAR, GUSTY, CARBON)}
 
 
 def make_scenario(scenario: str | Scenario = "paper", **overrides: Any) -> Scenario:

@@ -11,10 +11,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from agents import slot_for_theory
+from agents import motion_for_theory, slot_for_theory
 from energy_route_env import make_scenario
 from energy_route_env.checks import require, require_whole
-from energy_route_env.theory import SlotDistribution, exact_expected_auxiliary_energy, transition_horizon
+from energy_route_env.theory import (
+    BrownianMotion,
+    SlotDistribution,
+    exact_expected_auxiliary_energy,
+    expected_auxiliary_energy,
+    transition_horizon,
+)
 from energy_route_env.units import IntArray
 from eval.columns import number
 from eval.records import ResultArgs, run_record
@@ -64,8 +70,9 @@ def main(args: RegimesArgs) -> None:
     folder = args.folder("regimes")
     slope_from, tables, fits, known = args.slope_from or args.horizon / 10, [], [], {}
     for run in runs:
-        distribution = slot_for_theory(run.scenario, run.dispatcher)
-        known[run.place[1:]] = law_columns(distribution, checkpoints(args.horizon), slope_from)
+        place = run.scenario, run.dispatcher
+        law = slot_for_theory(*place) or motion_for_theory(*place)
+        known[run.place[1:]] = law_columns(law, checkpoints(args.horizon), slope_from)
     curves = list(itertools.product(enumerate(runs), range(args.repetitions)))
     for (run_number, run), repetition in track(curves, "measuring and fitting", console=console):
         tables.append(measure(args, run, run_number, repetition))
@@ -112,14 +119,20 @@ def fit_table(curves: pd.DataFrame, known: Mapping[Any, dict[str, Any]], slope_f
     return pd.DataFrame(rows)
 
 
-def law_columns(distribution: SlotDistribution | None, slots: IntArray, slope_from: float) -> dict[str, Any]:
-    """Return theory's regime, slope of the exact expectation, drift, volatility and T*; nothing without theory."""
+def law_columns(law: SlotDistribution | BrownianMotion | None, slots: IntArray, slope_from: float) -> dict[str, Any]:
+    """Return theory's regime, slope, drift, volatility and T*; nothing without theory.
+
+    The slope is that of the exact expectation, or of the Brownian one where only the motion is known.
+    """
     names = ("law_regime", "law_slope", "law_drift_j", "law_volatility_j", "law_transition_slots")
-    if distribution is None:
+    if law is None:
         return dict(zip(names, ("", np.nan, np.nan, np.nan, np.nan), strict=True))
-    nu, sigma = distribution.drift, distribution.volatility
-    expected = np.tile(exact_expected_auxiliary_energy(distribution, slots), (2, 1))
-    slope = log_slope(slots, expected, slope_from, slots[-1]).mean
+    nu, sigma = law.drift, law.volatility
+    if isinstance(law, SlotDistribution):
+        expected = exact_expected_auxiliary_energy(law, slots)
+    else:
+        expected = expected_auxiliary_energy(nu, sigma, slots)
+    slope = log_slope(slots, np.tile(expected, (2, 1)), slope_from, slots[-1]).mean
     values = (name_regime(nu, sigma, int(slots[-1])), slope, nu, sigma, float(transition_horizon(nu, sigma)))
     return dict(zip(names, values, strict=True))
 

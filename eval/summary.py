@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from agents import slot_for_theory
+from agents import motion_for_theory, slot_for_theory
 from energy_route_env.theory import exact_expected_auxiliary_energy, expected_auxiliary_energy
 from energy_route_env.units import energy_unit
 from eval.columns import number
@@ -46,14 +46,15 @@ def _row(run: Run, table: pd.DataFrame, reference: pd.DataFrame) -> dict[str, An
 
 
 def _theory(run: Run, mean: Estimate) -> dict[str, float]:
-    """Return drift, volatility and both predictions with their deviations; nan where theory does not apply."""
+    """Return drift, volatility and both predictions with their deviations; nan where they do not apply."""
     names = ("drift_j", "volatility_j", "brownian_j", "brownian_deviation_se", "exact_j", "exact_deviation_se")
-    slot, horizon = slot_for_theory(run.scenario, run.dispatcher), run.scenario.horizon_slots
-    if slot is None:
+    motion, slot = motion_for_theory(run.scenario, run.dispatcher), slot_for_theory(run.scenario, run.dispatcher)
+    if motion is None:
         return dict.fromkeys(names, float("nan"))
-    brownian = float(expected_auxiliary_energy(slot.drift, slot.volatility, horizon))
-    exact = float(exact_expected_auxiliary_energy(slot, horizon))
-    values = (slot.drift, slot.volatility, brownian, mean.deviation(brownian), exact, mean.deviation(exact))
+    horizon = run.scenario.horizon_slots
+    brownian = float(expected_auxiliary_energy(*motion, horizon))
+    exact = float("nan") if slot is None else float(exact_expected_auxiliary_energy(slot, horizon))
+    values = (*motion, brownian, mean.deviation(brownian), exact, mean.deviation(exact))
     return dict(zip(names, values, strict=True))
 
 

@@ -10,7 +10,13 @@ from energy_route_env import Decision, EnergyRouteEnv, EnergyRouteVectorEnv, Tra
 from energy_route_env.decision import Outlook
 
 LOSSY = make_scenario(
-    "solar", difficulty_noise=0.1, deadline_slots=4, horizon_slots=96, initial_battery_j=1e8, discharge_efficiency=0.7
+    "carbon",
+    difficulty_noise=0.1,
+    deferrable_share=0.5,
+    deadline_slots=4,
+    horizon_slots=96,
+    initial_battery_j=1e8,
+    discharge_efficiency=0.7,
 )
 SHOWN = [field.name for field in fields(Decision) if field.name not in ("outlook", "memory")]
 

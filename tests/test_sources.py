@@ -21,11 +21,14 @@ class TwoValues:
     """A harvest of one's own: 0 or 2 mean, each every other time on average."""
 
     mean_j: float
-    has_independent_slots: bool = True
 
     @property
     def variance_j2(self) -> float:
         return self.mean_j**2
+
+    @property
+    def long_run_variance_j2(self) -> float:
+        return self.variance_j2
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> np.ndarray:
         return 2 * self.mean_j * rng.integers(2, size=n_slots)
@@ -37,7 +40,7 @@ class EverySecondSlot:
 
     mean: float = 0.5
     variance: float = 0.25
-    has_independent_slots: bool = False
+    long_run_variance: float | None = 0.0
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> np.ndarray:
         return np.arange(0, n_slots, 2)
@@ -66,7 +69,7 @@ def test_a_record_declares_the_mean_and_variance_of_its_series() -> None:
     whole = source.draw(np.random.default_rng(0), len(SERIES))
     assert whole.mean() == pytest.approx(source.mean_j, rel=1e-12)
     assert whole.var() == pytest.approx(source.variance_j2, rel=1e-12)
-    assert not source.has_independent_slots
+    assert source.long_run_variance_j2 is None
 
 
 @pytest.mark.parametrize("rate", [0.2, 1.0, 6.0])
@@ -99,11 +102,13 @@ def test_arrivals_of_ones_own_come_when_they_say() -> None:
     assert slots == [0, 0, 2, 4]  # at reset, then where each of the three tasks was decided on
 
 
-def test_volatility_counts_the_variance_that_arrivals_declare() -> None:
+@pytest.mark.parametrize(("long_run", "counted"), [(0.0, 0.0), (None, 0.25), (0.7, 0.7)])
+def test_volatility_counts_the_variance_that_arrivals_declare(long_run: float | None, counted: float) -> None:
     """A slot's demand is a sum of N energies e: its variance is E N Var e + Var N (E e)^2."""
-    scenario = make_scenario("paper", arrival_source=EverySecondSlot(), arrival_rate=0.5, harvest_cv=0.0)
+    source = EverySecondSlot(long_run_variance=long_run)
+    scenario = make_scenario("paper", arrival_source=source, arrival_rate=0.5, harvest_cv=0.0)
     first, second = scenario.myopic_moments
-    assert scenario.volatility_j**2 == pytest.approx(0.5 * (second - first**2) + 0.25 * first**2, rel=1e-12)
+    assert scenario.volatility_j**2 == pytest.approx(0.5 * (second - first**2) + counted * first**2, rel=1e-12)
 
 
 @pytest.mark.parametrize("source", [PoissonArrivals(1.0), EverySecondSlot()], ids=repr)
@@ -118,7 +123,7 @@ class Broken:
     drawn: tuple[float, ...]
     mean_j: float = 1.0
     variance_j2: float = 0.0
-    has_independent_slots: bool = True
+    long_run_variance_j2: float = 0.0
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> np.ndarray:
         return np.array(self.drawn)

@@ -50,36 +50,32 @@ DEFAULTS: PPOSettings = {
 }
 """What holds where `SETTINGS` says nothing else."""
 
+# Waiting pays off up to a day (some 500 decisions) later: lambda 0.99 looks that far. A little entropy keeps the policy
+# from giving up deferral too early. No shaping: the Brownian value function knows neither night nor backlog.
+_WAITING: PPOSettings = {
+    "steps": 10_000_000,
+    "num_envs": 512,
+    "rollout_steps": 256,
+    "batch_size": 16_384,
+    "gae_lambda": 0.99,
+    "entropy_weight": 0.003,
+    "reward_unit_tasks": 50.0,
+}
+
 SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
     # A shaped reward holds its decision's whole expected cost, so advantages need not look further: lambda 0 has the
     # least noise. In `paper` two models differ by 9 J in 790 at one difficulty, which noise hides for long.
     ("paper", "brownian"): {"steps": 4_000_000, "gae_lambda": 0.0, "rollout_steps": 128, "batch_size": 8192},
+    ("correlated", "brownian"): {"steps": 4_000_000, "gae_lambda": 0.0, "rollout_steps": 128, "batch_size": 8192},
     ("uncertain", "brownian"): {"steps": 1_000_000, "gae_lambda": 0.0},
     # Energies have a heavy tail: more decisions and larger batches than in `uncertain`.
     ("volatile", "brownian"): {"steps": 4_000_000, "gae_lambda": 0.0, "rollout_steps": 128, "batch_size": 8192},
     # Unshaped costs come many decisions late, when the battery is empty: long rollouts and a long look-ahead.
     ("paper", "none"): {"steps": 6_000_000, "rollout_steps": 128, "batch_size": 8192},
     ("uncertain", "none"): {"steps": 3_000_000, "rollout_steps": 128, "batch_size": 8192},
-    # Waiting pays off up to a day (some 500 decisions) later: lambda 0.99 looks that far. A little entropy keeps the
-    # policy from giving up deferral too early. No shaping: the Brownian value function knows neither night nor backlog.
-    ("solar", "none"): {
-        "steps": 10_000_000,
-        "num_envs": 512,
-        "rollout_steps": 256,
-        "batch_size": 16_384,
-        "gae_lambda": 0.99,
-        "entropy_weight": 0.003,
-        "reward_unit_tasks": 50.0,
-    },
-    ("carbon", "none"): {
-        "steps": 10_000_000,
-        "num_envs": 512,
-        "rollout_steps": 256,
-        "batch_size": 16_384,
-        "gae_lambda": 0.99,
-        "entropy_weight": 0.003,
-        "reward_unit_tasks": 50.0,
-    },
+    ("solar", "none"): _WAITING,
+    ("gusty", "none"): _WAITING,
+    ("carbon", "none"): _WAITING,
 }
 """What differs from the defaults, by scenario and shaping."""
 

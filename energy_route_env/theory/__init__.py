@@ -17,8 +17,10 @@ from energy_route_env.theory.brownian import (
 )
 from energy_route_env.theory.overhead import break_even_overhead as break_even_overhead
 from energy_route_env.theory.slot import (
+    BrownianMotion as BrownianMotion,
     SlotDistribution as SlotDistribution,
     SlotLaw as SlotLaw,
+    brownian_motion as brownian_motion,
     gather_energies as gather_energies,
     why_no_theory as why_no_theory,
 )

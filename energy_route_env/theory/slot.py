@@ -30,6 +30,15 @@ Beyond, tasks of probability 1e-9 make up the variance, and a quadrature misses 
 """
 
 
+class BrownianMotion(NamedTuple):
+    """The Brownian motion that the sums of demand minus harvest behave like over many slots."""
+
+    drift: float
+    """nu, mean of a slot in joules."""
+    volatility: float
+    """sigma in joules per square root of a slot, its square the long-run variance."""
+
+
 class Tasks(NamedTuple):
     """What a dispatcher that ignores the battery may see of n tasks."""
 
@@ -89,13 +98,9 @@ class SlotDistribution:
         independent, or an energy is not finite.
         """
         require_independent_slots(scenario)
-        tasks, energy_j, probabilities = possible_tasks(scenario)
-        seen = tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
-        weights = (probabilities[:, None] * routing(seen)).ravel()
-        energies, weights = gather_energies(energy_j.ravel()[weights > 0], weights[weights > 0])
+        energies, weights = routed_energies(scenario, routing, privileged)
         harvest = scenario.harvest.mean_j if harvest_mean_j is None else harvest_mean_j
-        tasks_alone = cls(scenario.arrival_rate, energies, weights, harvest, float(scenario.harvest_cv or 0.0))
-        return tasks_alone.with_overhead(scenario.overhead_j)
+        return cls(scenario.arrival_rate, energies, weights, harvest, float(scenario.harvest_cv or 0.0))
 
     def with_overhead(self, overhead_j: float) -> SlotDistribution:
         """Return the distribution where every task takes so many joules more; the harvest stays."""
@@ -159,6 +164,30 @@ def possible_tasks(scenario: Scenario) -> tuple[Tasks, FloatArray, FloatArray]:
     return tasks, energy_j, np.tile(probabilities, len(levels)) / len(levels)
 
 
+def routed_energies(scenario: Scenario, routing: Routing, privileged: bool) -> tuple[FloatArray, FloatArray]:
+    """Return the joules that a task can need under a routing, overhead included, and their probabilities.
+
+    Both have shape (k,).
+    """
+    tasks, energy_j, probabilities = possible_tasks(scenario)
+    seen = tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
+    weights = (probabilities[:, None] * routing(seen)).ravel()
+    energies_j, weights = gather_energies(energy_j.ravel()[weights > 0], weights[weights > 0])
+    return energies_j + scenario.overhead_j, weights
+
+
+def brownian_motion(scenario: Scenario, routing: Routing, *, privileged: bool = False) -> BrownianMotion:
+    """Return the drift and the long-run volatility under a routing, whatever the sources' laws are.
+
+    Raises:
+        InputError: if a source does not declare its long-run variance, or tasks can wait.
+    """
+    require_long_run_variance(scenario)
+    energies_j, probabilities = routed_energies(scenario, routing, privileged)
+    first, second = float(energies_j @ probabilities), float(energies_j**2 @ probabilities)
+    return BrownianMotion(scenario.arrival_rate * first - scenario.harvest.mean_j, volatility(scenario, first, second))
+
+
 def cheapest(energy_j: FloatArray) -> FloatArray:
     """Route to the model of lowest energy: 1 for it, 0 for the others. Shapes (n, n_models)."""
     return np.eye(energy_j.shape[-1])[energy_j.argmin(axis=-1)]
@@ -181,15 +210,29 @@ def require_independent_slots(scenario: Scenario) -> None:
     require_no_waiting(scenario)
 
 
+def require_long_run_variance(scenario: Scenario) -> None:
+    """Require what a Brownian motion takes: no backlog, and sources that declare their long-run variance.
+
+    Raises:
+        InputError: naming the field that is in the way.
+    """
+    require_no_waiting(scenario)
+    require_real("harvest.long_run_variance_j2", scenario.harvest.long_run_variance_j2, 0.0)
+    require_real("arrivals.long_run_variance", scenario.arrivals.long_run_variance, 0.0)
+
+
 def require_no_waiting(scenario: Scenario) -> None:
     """Require that no task can wait, with an InputError."""
     waits = "0: a backlog's slots depend on each other"
     require(not scenario.can_wait, "deadline_slots", scenario.deadline_slots, waits)
 
 
-def require_theory(scenario: Scenario, *, lossless: bool = True) -> None:
-    """Require what theory needs to predict E[D_T]: independent slots, the paper's battery (losses may be allowed)."""
-    require_independent_slots(scenario)
+def require_theory(scenario: Scenario, *, lossless: bool = True, exact: bool = True) -> None:
+    """Require what theory needs to predict E[D_T]: independent slots, the paper's battery (losses may be allowed).
+
+    Where `exact` is False, the Brownian approximation is enough: slots may depend on each other.
+    """
+    (require_independent_slots if exact else require_long_run_variance)(scenario)
     noise, slope = scenario.difficulty_noise, scenario.models.skill_slope
     require_noise(noise, slope, STEEPEST_PREDICTED, ", for theory to predict D_T")
     for name, value, ideal in zip(Battery._fields, scenario.battery, Battery(), strict=True):
@@ -197,10 +240,10 @@ def require_theory(scenario: Scenario, *, lossless: bool = True) -> None:
         require(ok, name, value, f"{ideal}: theory's battery is unlimited, lossless and empty at first")
 
 
-def why_no_theory(scenario: Scenario) -> str | None:
-    """Say in a sentence why theory does not predict E[D_T] in a scenario; None if it does."""
+def why_no_theory(scenario: Scenario, *, exact: bool = True) -> str | None:
+    """Say in a sentence why theory does not predict E[D_T] in a scenario, exactly or at all; None if it does."""
     try:
-        require_theory(scenario)
+        require_theory(scenario, exact=exact)
     except InputError as reason:
         return str(reason)
     return None
@@ -220,12 +263,16 @@ def myopic_moments(scenario: Scenario) -> tuple[float, float]:
 
 
 def volatility(scenario: Scenario, first_j: float, second_j2: float) -> float:
-    """Return the standard deviation of demand minus harvest, for any sources and tasks of these moments, in J.
+    """Return sigma of demand minus harvest where tasks need E e and E e^2, for any sources, in J.
 
     The demand is a sum of N energies e: its variance is E N Var e + Var N (E e)^2, for Poisson arrivals lambda E e^2.
+    A source's variance is the long-run one where it declares one, else that of a slot.
     """
-    demand = scenario.arrival_rate * second_j2 + (scenario.arrivals.variance - scenario.arrival_rate) * first_j**2
-    return math.sqrt(max(demand, 0.0) + scenario.harvest.variance_j2)  # rounding may take a constant demand below 0
+    tasks, harvest = scenario.arrivals, scenario.harvest
+    tasks_variance = tasks.variance if tasks.long_run_variance is None else tasks.long_run_variance
+    harvest_j2 = harvest.variance_j2 if harvest.long_run_variance_j2 is None else harvest.long_run_variance_j2
+    demand_j2 = scenario.arrival_rate * second_j2 + (tasks_variance - scenario.arrival_rate) * first_j**2
+    return math.sqrt(max(demand_j2, 0.0) + harvest_j2)  # rounding may take a constant demand below 0
 
 
 def gather_energies(energies_j: FloatArray, weights: FloatArray, n_bins: int = 48) -> tuple[FloatArray, FloatArray]:

@@ -1,11 +1,12 @@
 """Sources of harvest."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from itertools import accumulate
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from energy_route_env.checks import require, require_sequence
+from energy_route_env.checks import require, require_real, require_sequence
 from energy_route_env.units import FloatArray
 from energy_route_env.world.recorded import read_columns, window
 
@@ -23,8 +24,11 @@ class HarvestSource(Protocol):
         """Variance of a slot's harvest in joules squared."""
 
     @property
-    def has_independent_slots(self) -> bool:
-        """Whether slots are independent of each other."""
+    def long_run_variance_j2(self) -> float | None:
+        """The variance plus twice the sum of all autocovariances, in joules squared; None where it is unknown.
+
+        Over n slots the harvest's variance tends to n times this. Where slots are independent it is the variance.
+        """
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         """Harvest of `n_slots` consecutive slots in joules, shape (n_slots,)."""
@@ -36,11 +40,14 @@ class GammaHarvest:
 
     mean_j: float
     coefficient_of_variation: float
-    has_independent_slots: ClassVar[bool] = True
 
     @property
     def variance_j2(self) -> float:
         return (self.mean_j * self.coefficient_of_variation) ** 2
+
+    @property
+    def long_run_variance_j2(self) -> float:
+        return self.variance_j2
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         if self.coefficient_of_variation < 1e-8 or self.mean_j == 0:
@@ -50,8 +57,58 @@ class GammaHarvest:
 
 
 @dataclass(frozen=True)
+class BetaGammaHarvest:
+    """Gamma harvests that remember: slots k apart have the correlation rho^k (Lewis, McKenzie and Hugus 1989).
+
+    H' = B H + G with kappa = cv^-2, B ~ Beta(kappa rho, kappa (1 - rho)) and G ~ Gamma(kappa (1 - rho)) of the scale
+    mean / kappa. Every slot is Gamma like those of `GammaHarvest`; so is the first.
+
+    Args:
+        mean_j: mean harvest of a slot in joules.
+        coefficient_of_variation: of a slot's harvest.
+        correlation: rho in [0, 1), of a slot with the next one; 0 draws what `GammaHarvest` draws.
+
+    Raises:
+        InputError: if an argument is negative, or the correlation is 1 or more.
+    """
+
+    mean_j: float
+    coefficient_of_variation: float
+    correlation: float
+
+    def __post_init__(self) -> None:
+        for name in ("mean_j", "coefficient_of_variation", "correlation"):
+            require_real(name, getattr(self, name), 0.0)
+        require(self.correlation < 1, "correlation", self.correlation, "below 1")
+
+    @property
+    def variance_j2(self) -> float:
+        return self._independent.variance_j2
+
+    @property
+    def long_run_variance_j2(self) -> float:
+        return self.variance_j2 * (1 + self.correlation) / (1 - self.correlation)
+
+    @property
+    def _independent(self) -> GammaHarvest:
+        return GammaHarvest(self.mean_j, self.coefficient_of_variation)
+
+    def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
+        if self.coefficient_of_variation < 1e-8 or self.mean_j == 0 or self.correlation == 0:
+            return self._independent.draw(rng, n_slots)
+        shape, rho, later = self.coefficient_of_variation**-2, self.correlation, n_slots - 1
+        first_j = self._independent.draw(rng, 1).item()
+        kept = rng.beta(shape * rho, shape * (1 - rho), later).tolist()
+        fresh_j = (rng.standard_gamma(shape * (1 - rho), later) * (self.mean_j / shape)).tolist()
+        steps = zip(kept, fresh_j, strict=True)  # lists: each slot needs the one before it
+        return np.array(list(accumulate(steps, lambda h, step: step[0] * h + step[1], initial=first_j)))
+
+
+@dataclass(frozen=True)
 class RecordedHarvest:
     """A recorded series that repeats; an episode starts at a random midnight of it.
+
+    Its long-run variance is unknown: days and seasons are no noise, and a record is too short to tell them apart.
 
     Args:
         series_j: harvest of every slot of the record in joules, whole days from a midnight on.
@@ -60,7 +117,6 @@ class RecordedHarvest:
 
     series_j: FloatArray = field(repr=False)
     slots_per_day: int
-    has_independent_slots: ClassVar[bool] = False
 
     @property
     def mean_j(self) -> float:
@@ -69,6 +125,10 @@ class RecordedHarvest:
     @property
     def variance_j2(self) -> float:
         return float(self.series_j.std()) ** 2
+
+    @property
+    def long_run_variance_j2(self) -> None:
+        return None
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         return window(self.series_j, self.draw_start(rng), n_slots)
@@ -92,7 +152,6 @@ class HarvestFile:
 
     file: str
     columns: tuple[str, ...]
-    has_independent_slots: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", require_sequence("columns", self.columns, "one or more names"))
@@ -112,6 +171,10 @@ class HarvestFile:
     @property
     def variance_j2(self) -> float:
         return self.record.variance_j2
+
+    @property
+    def long_run_variance_j2(self) -> None:
+        return None
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         return self.record.draw(rng, n_slots)
@@ -133,8 +196,9 @@ class ScaledHarvest:
         return self.factor**2 * self.source.variance_j2
 
     @property
-    def has_independent_slots(self) -> bool:
-        return self.source.has_independent_slots
+    def long_run_variance_j2(self) -> float | None:
+        long_run = self.source.long_run_variance_j2
+        return None if long_run is None else self.factor**2 * long_run
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         return self.factor * self.source.draw(rng, n_slots)
