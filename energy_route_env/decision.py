@@ -43,13 +43,24 @@ GRID_FEATURES: dict[str, tuple[float, float]] = {
 """Those that follow where the scenario has a grid source."""
 
 
+class Before(NamedTuple):
+    """What is known of the time before an episode, each None where it is not (see `Trace`)."""
+
+    start_slot: int | None
+    past_harvest_j: FloatArray | None
+    past_grid_weight: FloatArray | None
+
+
 class Outlook(NamedTuple):
     """What is known of an episode up to this slot; a privileged dispatcher is shown the whole of it."""
 
     slot: int
     """The current slot."""
+    before: Before
     harvest_j: FloatArray
     """Harvest of every slot from the first one on."""
+    grid_weight: FloatArray | None
+    """What a joule from the grid counts in these slots; None where the scenario has no grid source."""
     task_slot: IntArray
     """Arrival slot of every task that is not dispatched, shape (n_tasks,)."""
     due_slot: IntArray
@@ -113,7 +124,7 @@ def slack_slots(x: State, world: World, can_wait: bool) -> int:
     return world.due_slot[x.task] - x.slot if can_wait else 0
 
 
-def outlook(x: State, world: World, rules: Rules, privileged: bool) -> Outlook:
+def outlook(x: State, world: World, rules: Rules, before: Before, privileged: bool) -> Outlook:
     """Return what is known of one episode."""
     n_slots = rules.horizon_slots if privileged else x.slot + 1
     n_tasks = world.arrived[-1] if privileged else world.arrived[x.slot]
@@ -125,7 +136,8 @@ def outlook(x: State, world: World, rules: Rules, privileged: bool) -> Outlook:
     if rules.can_wait:
         due, is_open = np.asarray(world.due_slot)[:n_tasks], ~np.asarray(world.is_dispatched)[:n_tasks]
     harvest_j = np.diff(world.harvested_before_j[: n_slots + 1])
-    return Outlook(int(x.slot), harvest_j, slot[is_open], due[is_open], energy_j[is_open])
+    grid_weight = np.asarray(world.grid_weight[:n_slots]) if rules.has_grid else None
+    return Outlook(int(x.slot), before, harvest_j, grid_weight, slot[is_open], due[is_open], energy_j[is_open])
 
 
 def observe(x: State, world: World, rules: Rules, out: Any) -> None:

@@ -17,7 +17,7 @@ from eval.rollout import run_traces
 
 
 def hindsight_bound(scenario: Scenario, trace: Trace) -> float:
-    """Return joules of auxiliary energy that no dispatcher can go below on this trace.
+    """Return what of D_T, in the scenario's unit, no dispatcher can go below on this trace.
 
     Where tasks can wait it is the optimum of a linear programme that knows the whole trace, runs every task on its
     truly cheapest model and may split tasks (`best_schedule`). Of tasks that can wait it asks only that by every slot
@@ -41,7 +41,7 @@ def hindsight_bounds(
     """
     told = progress or (lambda count: None)
     if not scenario.can_wait:
-        bounds = run_traces(scenario, Oracle(scenario), traces).auxiliary_j[:, -1]
+        bounds = run_traces(scenario, Oracle(scenario), traces).cost[:, -1]
         told(len(traces))
         return bounds
     bounds = np.empty(len(traces))

@@ -1,6 +1,7 @@
 """What no dispatcher can beat: by hand, tight where theory says so, and below every dispatcher."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,34 @@ def test_after_the_last_slot_the_backlog_runs_from_the_battery_and_the_grid() ->
     energy = scenario.energy_j(1.8).min()
     trace = Trace.of([0.5 * energy, 0.25 * energy], [1], [1.8], deadline_slots=[5])
     assert hindsight_bound(scenario, trace) == pytest.approx(0.5 * energy)  # 0.25 stored, 0.25 at once, or 0.125 later
+
+
+def test_what_the_grid_counts_may_be_small_numbers() -> None:
+    """In kg a joule weighs about 1e-7: the bound keeps its figures."""
+    scenario = make_scenario("carbon")
+    trace = draw_traces(scenario, [0], 0)[0]
+    grams = replace(trace, grid_weight=1e3 * trace.grid_weight)
+    assert 1e3 * hindsight_bound(scenario, trace) == pytest.approx(hindsight_bound(scenario, grams), rel=1e-12)
+    schedule = best_schedule(known_future(scenario, trace)._replace(weight=np.full(169, 1e-7)), scenario.battery)
+    even = best_schedule(known_future(scenario, trace)._replace(weight=np.ones(169)), scenario.battery)
+    assert schedule.auxiliary == pytest.approx(1e-7 * even.auxiliary, rel=1e-9)
+    assert schedule.grid_j.sum() == pytest.approx(even.auxiliary, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["myopic", "greedy-deferral", "receding-persistence", "receding-perfect"])
+def test_in_carbon_too_none_draws_less_than_the_bound(name: str) -> None:
+    scenario = make_scenario("carbon", horizon_slots=72)
+    traces = draw_traces(scenario, range(10), 0)
+    drawn = run_traces(scenario, make_dispatcher(name, scenario), traces).cost[:, 0]
+    assert (drawn >= hindsight_bounds(scenario, traces) * (1 - 1e-9)).all()
+
+
+def test_where_none_can_wait_the_bound_is_in_the_scenarios_unit() -> None:
+    scenario = make_scenario("carbon", horizon_slots=24, deadline_slots=0)
+    traces = draw_traces(scenario, range(3), 0)
+    drawn = run_traces(scenario, Oracle(scenario), traces)
+    np.testing.assert_array_equal(hindsight_bounds(scenario, traces), drawn.cost[:, 0])
+    assert (drawn.cost < drawn.auxiliary_j).all()
 
 
 def test_two_tasks_of_unequal_deadlines_are_bounded_by_what_is_due() -> None:

@@ -31,11 +31,17 @@ def test_many_are_shown_what_each_alone_is_shown() -> None:
     for _ in range(150):
         together, apart = many.decision(privileged=True), [env.decision(privileged=True) for env in alone]
         for name in SHOWN:
-            expected = np.concatenate([getattr(seen, name) for seen in apart])
-            np.testing.assert_array_equal(getattr(together, name), expected, err_msg=name)
+            expected = [getattr(seen, name) for seen in apart]
+            if getattr(together, name) is None:
+                assert expected == [None] * n
+                continue
+            np.testing.assert_array_equal(getattr(together, name), np.concatenate(expected), err_msg=name)
         for i, seen in enumerate(apart):
             for name, found, expected in zip(Outlook._fields, together.outlook(i), seen.outlook(0), strict=True):
-                np.testing.assert_array_equal(found, expected, err_msg=name)
+                if name == "before":
+                    assert [np.shape(value) for value in found] == [np.shape(value) for value in expected]
+                else:
+                    np.testing.assert_array_equal(found, expected, err_msg=name)
         actions = rng.integers(3, size=n)
         many.step(actions)
         for env, action in zip(alone, actions, strict=True):
@@ -118,3 +124,22 @@ def test_where_no_task_can_wait_the_outlook_shows_those_of_this_slot(many: bool)
     trace = Trace.of([0.0] * 3, [1, 1, 1], [1.8] * 3)
     seen = outlook_of(trace, 0, False, many)
     assert (seen["slot"], seen["task_slot"].tolist(), seen["due_slot"].tolist()) == (1, [1, 1], [1, 1])
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(("privileged", "known"), [(False, [0.5]), (True, [0.5, 0.25, 1.0])])
+def test_the_outlook_shows_what_the_grid_counted_and_to_the_privileged_what_it_will(
+    many: bool, privileged: bool, known: list[float]
+) -> None:
+    past = np.arange(24.0)
+    trace = Trace.of([0.0] * 3, [0], [1.8], None, [2], [0.5, 0.25, 1.0], 2 * past, past)
+    scenario = make_scenario("carbon", horizon_slots=3)
+    env = EnergyRouteVectorEnv(1, scenario) if many else EnergyRouteEnv(scenario)
+    env.reset(options={"trace": trace})
+    seen = env.decision(privileged).outlook(0)
+    assert seen.grid_weight.tolist() == known
+    assert (seen.before.past_grid_weight.tolist(), seen.before.past_harvest_j.tolist()) == (
+        past.tolist(),
+        (2 * past).tolist(),
+    )
+    assert seen.before.start_slot is None

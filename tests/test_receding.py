@@ -10,16 +10,18 @@ from hypothesis import given
 from test_energy_properties import Episode, episodes, properties, tolerance
 
 from agents import Dispatcher, Myopic, OnClimatology, OnFuture, OnPersistence, make_dispatcher
-from agents.receding import _in_blocks
+from agents.receding import _in_blocks, climatology_j, persistence
 from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
-from energy_route_env.decision import Outlook
+from energy_route_env.decision import Before, Outlook
 from energy_route_env.theory.schedule import Future
+from energy_route_env.world.harvest import RecordedHarvest
 from eval.bounds import hindsight_bound, hindsight_bounds
 from eval.rollout import draw_traces, play, run_traces
 from eval.statistics import Estimate
 
 SOLAR = make_scenario("solar")
 DAY = 96
+NOTHING_BEFORE = Before(None, None, None)
 NAMES = ("receding-persistence", "receding-climatology", "receding-perfect")
 TASK_J = make_scenario("paper").energy_j(1.8).min()
 
@@ -40,7 +42,7 @@ def slots_run(
 
 
 def nothing_waits(slot: int, harvest_j: Any) -> Outlook:
-    return Outlook(slot, harvest_j, np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+    return Outlook(slot, NOTHING_BEFORE, harvest_j, None, np.zeros(0, int), np.zeros(0, int), np.zeros(0))
 
 
 @pytest.mark.parametrize("every", [1, 3])
@@ -114,6 +116,7 @@ def test_tasks_to_come_are_expected_at_their_mean_rate() -> None:
     np.testing.assert_allclose(future.demand_j, [0, *[mean / 2] * 7, 0])
     np.testing.assert_allclose(future.arrived_j, mean / 2 * np.array([0, 1, 2, 3, 4, 5, 6, 7, 7]))
     np.testing.assert_allclose(future.due_j, [0] * 8 + [3.5 * mean])
+    np.testing.assert_allclose(future.weight, [*np.linspace(1, 0.999, 9)])
 
 
 def test_new_tasks_fall_due_a_deadline_after_they_came() -> None:
@@ -122,20 +125,71 @@ def test_new_tasks_fall_due_a_deadline_after_they_came() -> None:
     np.testing.assert_allclose(future.due_j, scenario.mean_demand_j / 2 * np.array([0, 0, 0, 0, 1, 2, 3, 4, 7]))
 
 
-def test_persistence_expects_the_same_slot_of_the_day_before_and_the_mean_before_there_was_one() -> None:
+def test_persistence_expects_the_last_day_again_and_a_departure_that_halves_in_six_hours() -> None:
+    """Slots of 6 hours: 4 a day. Yesterday 8, 0, 4, 2; today so far 8, 4: 4 above yesterday, then 2, 1, 0.5 ..."""
+    expected = persistence(np.array([8.0, 0.0, 4.0, 2.0]), np.array([8.0, 4.0]), 8)
+    np.testing.assert_allclose(expected, [4 + 2, 2 + 1, 8 + 0.5, 4 + 0.25, 4 + 0.125, 2 + 0.0625])
+    assert persistence(np.array([8.0, 1.0]), np.array([0.0]), 4).tolist() == [0.0, 0.0, 0.875]
+
+
+def test_on_persistence_the_day_before_the_episode_is_the_first_to_go_by() -> None:
+    """Known, or else climatology's first day."""
+    dispatcher, today_j = OnPersistence(SOLAR), np.arange(50.0)
+    for past_j, known in ((np.arange(96.0) ** 2, True), (np.zeros(3), False), (None, False)):
+        seen = nothing_waits(49, today_j)._replace(before=Before(960, past_j, None))
+        first_j = past_j if known else climatology_j(SOLAR, 960)[:DAY]
+        np.testing.assert_array_equal(dispatcher.harvest_ahead(seen), persistence(first_j, today_j, 288))
+
+
+def test_on_future_the_harvest_is_the_traces() -> None:
+    harvest_j = np.arange(288.0)
+    np.testing.assert_array_equal(OnFuture(SOLAR).harvest_ahead(nothing_waits(5, harvest_j)), harvest_j[6:])
+
+
+@pytest.mark.parametrize("first", [0, 100, 364])
+def test_climatology_is_the_mean_of_the_days_around_the_date_without_the_episodes_own(first: int) -> None:
+    days_j = SOLAR.harvest.series_j.reshape(365, DAY)
+    own = [day % 365 for day in range(first, first + 3)]
+    expected = [
+        np.mean([days_j[near % 365] for near in range(day - 15, day + 16) if near % 365 not in own], axis=0)
+        for day in range(first, first + 3)
+    ]
+    np.testing.assert_allclose(climatology_j(SOLAR, first * DAY), np.concatenate(expected), rtol=1e-12)
+    seen = nothing_waits(10, np.zeros(11))._replace(before=Before(first * DAY, None, None))
+    np.testing.assert_array_equal(OnClimatology(SOLAR).harvest_ahead(seen), climatology_j(SOLAR, first * DAY)[11:])
+
+
+def test_without_a_date_climatology_is_the_records_mean_by_time_of_day() -> None:
     mean_j = SOLAR.harvest.series_j.reshape(365, DAY).mean(axis=0)
-    harvest_j = np.arange(1.0, 289.0)
-    persistence, climatology, perfect = OnPersistence(SOLAR), OnClimatology(SOLAR), OnFuture(SOLAR)
-    for slot in (0, 40, 95, 96, 150):
-        seen = nothing_waits(slot, harvest_j[: slot + 1])
-        ahead = np.arange(slot + 1, 288)
-        np.testing.assert_array_equal(climatology.harvest_ahead(seen), mean_j[ahead % DAY])
-        expected = [
-            next((harvest_j[past] for past in range(slot, -1, -1) if past % DAY == later % DAY), mean_j[later % DAY])
-            for later in ahead
-        ]
-        np.testing.assert_array_equal(persistence.harvest_ahead(seen), expected)
-        np.testing.assert_array_equal(perfect.harvest_ahead(seen._replace(harvest_j=harvest_j)), harvest_j[ahead])
+    np.testing.assert_array_equal(climatology_j(SOLAR, None), np.tile(mean_j, 3))
+
+
+def test_a_record_of_the_episode_alone_is_its_own_climatology() -> None:
+    scenario = make_scenario("solar", harvest_source=RecordedHarvest(np.arange(96.0), DAY))
+    np.testing.assert_allclose(climatology_j(scenario, 0), np.tile(scenario.harvest.series_j, 3))
+
+
+def test_what_the_grid_counts_is_forecast_by_persistence_from_the_day_before() -> None:
+    carbon = make_scenario("carbon")
+    past, so_far = np.arange(1.0, 25.0), np.array([3.0, 5.0])
+    seen = nothing_waits(1, np.zeros(2))._replace(before=Before(0, None, past), grid_weight=so_far)
+    ahead = persistence(past, so_far, carbon.horizon_slots)
+    np.testing.assert_array_equal(OnClimatology(carbon).grid_ahead(seen), [5.0, *ahead])
+    whole = seen._replace(grid_weight=np.arange(168.0))
+    np.testing.assert_array_equal(OnFuture(carbon).grid_ahead(whole), np.arange(1.0, 168.0))
+    assert OnClimatology(SOLAR).grid_ahead(nothing_waits(280, np.zeros(281))).tolist() == [1.0] * 8
+
+
+@pytest.mark.parametrize("every", [1, 4])
+@pytest.mark.parametrize("cheapest", [2, 18])
+def test_where_the_grid_counts_least_a_plan_takes_it_before_the_deadline(every: int, cheapest: int) -> None:
+    """Dark for two days: what waits a day runs in the cheapest hour, not in a cheap one before nor when it is due."""
+    hour = np.arange(48) % 24
+    weight = np.where(hour == cheapest, 0.5, np.where(hour == 1, 0.8, 1.0))
+    scenario = make_scenario("carbon", horizon_slots=48, capacity_j=0.0)
+    trace = Trace.of(np.zeros(48), [0, 0], [1.8] * 2, None, [23, 23], weight, np.zeros(24), weight[:24])
+    infos = play(EnergyRouteEnv(scenario), OnPersistence(scenario, every), trace)
+    assert [info["slot"] for info in infos if info["model"] >= 0] == [cheapest] * 2
 
 
 def test_where_there_is_no_record_the_mean_is_the_sources() -> None:

@@ -12,7 +12,7 @@ from energy_route_env.core.battery import usable_j
 from energy_route_env.core.compiled import AHEAD, borrowed, compiled, look_ahead, up_to
 from energy_route_env.core.state import BALANCE, OUTCOME, STATE, Outcome, Rules, State, World, row_of
 from energy_route_env.core.step import begin, nothing_done, step
-from energy_route_env.decision import Decision, features_of, observe, outlook, rules_of, slack_slots
+from energy_route_env.decision import Before, Decision, features_of, observe, outlook, rules_of, slack_slots
 from energy_route_env.scenario import Scenario
 from energy_route_env.units import FloatArray
 from energy_route_env.world.trace import Trace
@@ -31,8 +31,10 @@ class Run:
         self._n_features = len(features_of(scenario))
         self.state: State
         self.world: World
+        self._before: Before
 
     def load(self, trace: Trace) -> None:
+        self._before = before(trace)
         world = tables.make_room(self.scenario, 1, trace.n_tasks, apart=True)
         tables.write(world, 0, self.scenario, trace, apart=True)
         self.state, self.world = State(), row_of(tables.as_lists(world), 0)
@@ -54,7 +56,7 @@ class Run:
         facts = facts_of(x, world, x.task, x.slot, slack_slots(x, world, self.rules.can_wait), self.rules, privileged)
         return Decision(
             observation=self.observation()[None],
-            outlook=lambda _: outlook(x, world, self.rules, privileged),
+            outlook=lambda _: outlook(x, world, self.rules, self._before, privileged),
             **{name: np.array([fact]) for name, fact in facts.items()},
         )
 
@@ -71,6 +73,7 @@ class Batch:
         self.scenario, self.n = scenario, n
         self.rules, self._n_features = rules_of(scenario), len(features_of(scenario))
         self.states: Any = np.zeros(n, STATE).view(np.recarray)
+        self._before = [Before(None, None, None)] * n
         expected = scenario.arrival_rate * scenario.horizon_slots
         self._apart = scenario.difficulty_noise > 0
         self.world = tables.make_room(scenario, n, math.ceil(expected + 6 * math.sqrt(expected)) + 1, self._apart)
@@ -80,6 +83,7 @@ class Batch:
         for i, trace in zip(rows.tolist(), traces, strict=True):
             self._fit(trace)
             tables.write(self.world, i, self.scenario, trace, self._apart)
+            self._before[i] = before(trace)
         compiled(begin_rows)(self.states, self.world, self.rules, rows)
 
     def _fit(self, trace: Trace) -> None:
@@ -129,13 +133,18 @@ class Batch:
         slack = due_slot[task] - x.slot if self.rules.can_wait else np.zeros(self.n, np.int64)
         return Decision(
             observation=self.observation(),
-            outlook=lambda i: outlook(x[i], row_of(self.world, i), self.rules, privileged),
+            outlook=lambda i: outlook(x[i], row_of(self.world, i), self.rules, self._before[i], privileged),
             **facts_of(x, self.world, task, slot, slack, self.rules, privileged),
         )
 
     def balance(self) -> dict[str, FloatArray]:
         """Return the totals since each episode's start, by the names in `BALANCE`."""
         return balance_of(self.states, self.rules)
+
+
+def before(trace: Trace) -> Before:
+    """Return what is known of the time before an episode."""
+    return Before(*(getattr(trace, name) for name in Before._fields))
 
 
 def facts_of(

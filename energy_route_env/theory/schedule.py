@@ -33,6 +33,8 @@ class Schedule(NamedTuple):
     """What the grid supplies, every joule counted by its slot's weight."""
     served_j: FloatArray
     """What can wait and has been run by the end of each slot, shape (n,)."""
+    grid_j: FloatArray
+    """What the grid supplies in each slot, shape (n,)."""
 
 
 def best_schedule(future: Future, battery: Battery, haste: float = 0.0) -> Schedule:
@@ -52,7 +54,7 @@ def best_schedule(future: Future, battery: Battery, haste: float = 0.0) -> Sched
         future: what the slots bring.
         battery: its `initial_battery_j` is what it holds before the first slot.
         haste: added to what is minimised, haste * sum of V: of schedules that take as little from the grid, the one
-            that runs late (above 0) or early (below 0). It must be small against the weights.
+            that runs late (above 0) or early (below 0). The largest weight is 1 here, and it must be small against it.
 
     Raises:
         RuntimeError: if the solver fails.
@@ -62,17 +64,19 @@ def best_schedule(future: Future, battery: Battery, haste: float = 0.0) -> Sched
     n = len(future.harvest_j)
     unit_j = (future.demand_j.sum() + future.arrived_j[-1]) / n  # the solver's tolerances are absolute
     if unit_j == 0:
-        return Schedule(0.0, np.zeros(n))
+        return Schedule(0.0, np.zeros(n), np.zeros(n))
     rows, limits_j = _constraints(future, battery)
     lowest_j = np.concatenate([future.due_j, np.zeros(2 * n)])
     highest_j = np.concatenate([future.arrived_j, np.full(n, battery.capacity_j), np.full(n, np.inf)])
     bounds: Any = np.column_stack([lowest_j, highest_j]) / unit_j
-    costs = np.concatenate([np.full(n, haste), np.zeros(n), future.weight])
+    unit = future.weight.max() or 1.0
+    costs = np.concatenate([np.full(n, haste), np.zeros(n), future.weight / unit])
     options: Any = {"presolve": False, "primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9}
     result: Any = linprog(costs, rows, limits_j / unit_j, bounds=bounds, method="highs-ds", options=options)
     if result.status != 0:
         raise RuntimeError(f"The linear programme was not solved: {result.message}")
-    return Schedule(float(future.weight @ result.x[2 * n :]) * unit_j, result.x[:n] * unit_j)
+    served_j, _, grid_j = result.x.reshape(3, n) * unit_j
+    return Schedule(float(future.weight @ grid_j), served_j, grid_j)
 
 
 def _constraints(future: Future, battery: Battery) -> tuple[Any, FloatArray]:
