@@ -8,6 +8,7 @@ from agents.analytic import (
     RandomModel as RandomModel,
     Router as Router,
     ScalingLaw as ScalingLaw,
+    choices as choices,
     motion_for_theory as motion_for_theory,
     slot_distribution as slot_distribution,
     slot_for_theory as slot_for_theory,

@@ -13,6 +13,7 @@ from energy_route_env.theory.slot import (
     SlotDistribution,
     Tasks,
     brownian_motion,
+    possible_tasks,
     why_no_theory,
     with_errors,
 )
@@ -170,9 +171,10 @@ slot_law = slot_distribution
 
 def slot_for_theory(scenario: Scenario, dispatcher: Dispatcher) -> SlotDistribution | None:
     """Return the slot distribution, or None where no exact theory predicts this dispatcher's E[D_T]."""
-    if not isinstance(dispatcher, BatteryBlind) or why_no_theory(scenario) is not None:
+    base = dispatcher.acts_as
+    if not isinstance(base, BatteryBlind) or why_no_theory(scenario) is not None:
         return None
-    return slot_distribution(dispatcher)
+    return slot_distribution(base)
 
 
 def motion_for_theory(scenario: Scenario, dispatcher: Dispatcher) -> BrownianMotion | None:
@@ -180,7 +182,19 @@ def motion_for_theory(scenario: Scenario, dispatcher: Dispatcher) -> BrownianMot
 
     It takes sources that declare their long-run variance; their slots may depend on each other.
     """
-    if not isinstance(dispatcher, BatteryBlind) or why_no_theory(scenario, exact=False) is not None:
+    base = dispatcher.acts_as
+    if not isinstance(base, BatteryBlind) or why_no_theory(scenario, exact=False) is not None:
         return None
-    charged = dispatcher.charged(dispatcher.scenario)
-    return brownian_motion(charged, dispatcher.probabilities, privileged=dispatcher.privileged)
+    return brownian_motion(base.charged(base.scenario), base.probabilities, privileged=base.privileged)
+
+
+def choices(dispatcher: Dispatcher) -> tuple[float, ...] | None:
+    """Return the overhead and the model of every possible task, None if the choice depends on more than the task.
+
+    Dispatchers of a scenario with the same choices do the same on every trace.
+    """
+    base = dispatcher.acts_as
+    if not isinstance(base, Deterministic):
+        return None
+    tasks, _, _ = possible_tasks(base.scenario)
+    return (base.overhead_j, *base.choose(tasks).tolist())

@@ -1,5 +1,7 @@
 """The protocol of every dispatcher, analytic or learned."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
@@ -30,6 +32,11 @@ class Dispatcher(ABC):
     @abstractmethod
     def act(self, decision: Decision) -> Actions:
         """Return the action in every environment, shape (n,): a model's index, or the number of models to defer."""
+
+    @property
+    def acts_as(self) -> Dispatcher:
+        """The simplest dispatcher that always decides likewise in its scenario; by default itself."""
+        return self
 
     def charged(self, scenario: Scenario) -> Scenario:
         """Return the scenario with the dispatcher's overhead added to its own; an InputError if it is below 0."""

@@ -1,11 +1,13 @@
 """The best that a dispatcher can do with what it sees, from the tables of dynamic programming."""
 
+from functools import cached_property
+
 import numpy as np
 
 from agents.dispatcher import Actions
 from agents.variance_aware import ByValue
 from energy_route_env import Decision, Scenario
-from energy_route_env.theory.optimum import optimum
+from energy_route_env.theory.optimum import Optimum, optimum, require_optimum
 from energy_route_env.theory.slot import require_no_waiting
 from energy_route_env.units import FloatArray
 
@@ -24,12 +26,18 @@ class Optimal(ByValue):
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
         require_no_waiting(scenario)
-        self._optimum = optimum(scenario) if scenario.difficulty_noise > 0 else None
+        if scenario.difficulty_noise > 0:
+            require_optimum(scenario)
+
+    @cached_property
+    def _optimum(self) -> Optimum:
+        """The tables, worked out when they are first needed."""
+        return optimum(self.scenario)
 
     def act(self, decision: Decision) -> Actions:
-        return decision.expected_energy_j.argmin(axis=-1) if self._optimum is None else super().act(decision)
+        exact = self.scenario.difficulty_noise == 0
+        return decision.expected_energy_j.argmin(axis=-1) if exact else super().act(decision)
 
     def to_come_j(self, decision: Decision, energy_j: FloatArray) -> FloatArray:
-        assert self._optimum is not None  # act asks only then
         slots, due = (np.maximum(count - 1, 0)[:, None, None] for count in (decision.slots_left, decision.due))
         return self._optimum.value_within(decision.usable_j[:, None, None] - energy_j, slots, due)

@@ -4,6 +4,7 @@ from abc import abstractmethod
 
 import numpy as np
 
+from agents.analytic import Myopic
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
 from energy_route_env.theory import expected_auxiliary_energy, value_function
@@ -19,6 +20,11 @@ class ByValue(Dispatcher):
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
+
+    @property
+    def acts_as(self) -> Dispatcher:
+        """Myopic where the difficulty is exact: less energy is then worth less, whatever the battery holds."""
+        return self if self.scenario.difficulty_noise > 0 else Myopic(self.scenario)
 
     @abstractmethod
     def to_come_j(self, decision: Decision, energy_j: FloatArray) -> FloatArray:

@@ -19,6 +19,11 @@ def energy_unit(values: Any) -> tuple[float, str]:
     return next((unit for unit in UNITS if largest >= unit[0]), UNITS[-1])
 
 
+def unit_for(values: Any, unit: str) -> tuple[float, str]:
+    """Return the size and the name of what values in this unit are best shown in: for joules as `energy_unit`."""
+    return energy_unit(values) if unit == "J" else (1.0, unit)
+
+
 def joules(energy_j: float) -> str:
     """Show an energy with three figures in the unit that reads best."""
     scale, unit = energy_unit(energy_j)

@@ -1,17 +1,22 @@
 """The main job: every dispatcher in every scenario on common traces, with intervals, beside theory."""
 
+import itertools
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.progress import Progress
 
-from energy_route_env import make_scenario
+from agents import choices
+from energy_route_env import SCENARIOS, make_scenario
 from energy_route_env.checks import require, require_whole
 from eval import figure_tables
-from eval.records import ResultArgs, run_record
+from eval.gap import Best, best_known
+from eval.records import ResultArgs, ResultFolder, run_record
 from eval.report import write_report
-from eval.runs import dispatcher_names, make_run
-from eval.summary import summarise, verdicts
+from eval.runs import Run, dispatcher_names, make_run, scenario_at
+from eval.summary import Place, summarise, verdicts
 from eval.terminal import progress_bar, summary_tables
 
 
@@ -19,10 +24,10 @@ from eval.terminal import progress_bar, summary_tables
 class BenchmarkArgs(ResultArgs):
     """Run dispatchers through scenarios on common traces and compare them with each other and with theory."""
 
-    scenarios: tuple[str, ...] = ("paper", "uncertain", "solar")
+    scenarios: tuple[str, ...] = tuple(SCENARIOS)
     """Names of the scenarios."""
-    ratios: tuple[float, ...] = (0.9, 1.0, 1.1)
-    """Renewable ratios: mean harvest / mean demand of the myopic dispatcher."""
+    ratios: tuple[float, ...] = ()
+    """Renewable ratios: mean harvest / mean demand of the myopic dispatcher; by default 0.9, 1 and 1.1 x the own."""
     dispatchers: tuple[str, ...] = ()
     """Names of the dispatchers; by default all that fit the scenario. Myopic always runs too."""
     episodes: int = 2000
@@ -34,29 +39,27 @@ class BenchmarkArgs(ResultArgs):
         super().check()
         require_whole("episodes", self.episodes, 2)
         require(bool(self.scenarios), "scenarios", self.scenarios, "one or more names")
-        require(bool(self.ratios), "ratios", self.ratios, "one or more numbers")
+
+    def ratios_of(self, scenario: str) -> list[float]:
+        """Return the ratios to run a scenario at."""
+        own = make_scenario(scenario).renewable_ratio
+        return list(dict.fromkeys(self.ratios or [round(own * factor, 6) for factor in (0.9, 1.0, 1.1)]))
 
 
 def main(args: BenchmarkArgs) -> None:
     """Run the benchmark, save and print its tables, and write the report."""
     console = Console()
     args.check()
-    names, ratios = dict.fromkeys(args.scenarios), dict.fromkeys(args.ratios)
-    settings = [make_scenario(name, renewable_ratio=ratio) for name in names for ratio in ratios]
+    settings = [scenario_at(name, ratio) for name in dict.fromkeys(args.scenarios) for ratio in args.ratios_of(name)]
     runs = [make_run(scenario, name) for scenario in settings for name in dispatcher_names(scenario, args.dispatchers)]
     folder = args.folder("benchmark")
     console.print(
         f"Benchmark: {len(runs)} runs (scenario x ratio x dispatcher) of {args.episodes} episodes, seed {args.seed}."
     )
-    tables = []
     with progress_bar(console) as progress:
-        bar = progress.add_task("starting", total=len(runs) * args.episodes)
-        for run in runs:
-            progress.update(bar, description=f"{run.scenario.name} {run.scenario.renewable_ratio:g} {run.name}")
-            tables.append(run.episodes(args.episodes, args.seed, lambda done: progress.advance(bar, done)))
-            folder.save_part(f"episodes-{len(tables):03d}", tables[-1])
+        tables, best = _run_all(args, runs, progress, folder)
     episodes = pd.concat(tables, ignore_index=True)
-    summary = summarise(episodes, runs)
+    summary = summarise(episodes, runs, best)
     folder.finish({"episodes": episodes, "summary": summary}, run_record(asdict(args)))
     for table in summary_tables(summary):
         console.print(table, "")
@@ -70,3 +73,31 @@ def main(args: BenchmarkArgs) -> None:
         figures = figure_tables.main(wanted)
     console.print(f"Report: {write_report(folder.path, figures)}", soft_wrap=True)
     console.print(folder.contents(), soft_wrap=True)
+
+
+def _run_all(
+    args: BenchmarkArgs, runs: list[Run], progress: Progress, folder: ResultFolder
+) -> tuple[list[pd.DataFrame], dict[Place, Best | None]]:
+    """Run every dispatcher, those that do the same only once, and save the table of each.
+
+    Returns:
+        The tables, and for each scenario at each ratio what its dispatchers are measured by.
+    """
+    bar = progress.add_task("starting", total=len(runs) * args.episodes)
+    tables: list[pd.DataFrame] = []
+    best: dict[Place, Best | None] = {}
+    for place, setting in itertools.groupby(runs, lambda run: run.place[:2]):
+        done: dict[Any, pd.DataFrame] = {}
+        for run in setting:
+            progress.update(bar, description=f"{place[0]} {place[1]:g} {run.name}")
+            key = choices(run.dispatcher) or run.name
+            if key not in done:
+                done[key] = run.episodes(args.episodes, args.seed, lambda count: progress.advance(bar, count))
+            done[run.name] = done[key].assign(dispatcher=run.name)
+            tables.append(done[run.name])
+            progress.update(bar, completed=len(tables) * args.episodes)
+            folder.save_part(f"episodes-{len(tables):03d}", tables[-1])
+        progress.update(bar, description=f"{place[0]} {place[1]:g}: the best possible")
+        costs = {name: table["cost"].to_numpy(float) for name, table in done.items() if isinstance(name, str)}
+        best[place] = best_known(run.scenario, costs, args.seed)
+    return tables, best

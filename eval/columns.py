@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from energy_route_env.units import energy_unit
+from energy_route_env.units import energy_unit, unit_for
 from eval.runs import REFERENCE
 
 Unit = Callable[[pd.DataFrame], tuple[float, str]]
@@ -36,7 +36,7 @@ class Column:
     def cells(self, rows: pd.DataFrame) -> list[str]:
         """Return the text of each row; "" where there is no number."""
         size, _ = self.unit(rows)
-        values = rows[self.source].mask(self.difference & (rows["dispatcher"] == REFERENCE))
+        values = rows[self.source].mask(self.difference & (rows["same_as"] == REFERENCE))
         cells = [number(value, size, self.digits, self.sign) for value in values]
         if not self.interval:
             return cells
@@ -60,24 +60,36 @@ def suiting(column: str) -> Unit:
     return lambda rows: energy_unit(rows[column])
 
 
+def own_unit(rows: pd.DataFrame) -> tuple[float, str]:
+    """Show what the scenario counts in its own unit."""
+    return unit_for(rows["cost"], str(rows["unit"].iloc[0]))
+
+
 def percent_of_reference(rows: pd.DataFrame) -> tuple[float, str]:
-    """Return one percent of the reference's auxiliary energy; nan where that is 0."""
-    reference = float(rows.loc[rows["dispatcher"] == REFERENCE, "auxiliary_j"].iloc[0])
+    """Return one percent of what the reference costs; nan where that is 0."""
+    reference = float(rows.loc[rows["same_as"] == REFERENCE, "cost"].iloc[0])
     return reference / 100 or math.nan, "%"
+
+
+def percent_of_best(rows: pd.DataFrame) -> tuple[float, str]:
+    """Name what the share is of."""
+    return 0.01, f"% of {rows['best'].iloc[0]}"
 
 
 AUXILIARY = Column(
     "auxiliary",
-    "auxiliary_j",
-    "Energy that the grid supplied in a whole episode: the mean over episodes, ± the half width of its 95 % interval "
-    "(Student's t).",
-    suiting("auxiliary_j"),
+    "cost",
+    "D_T: the energy that the grid supplied in a whole episode, or what that counts where the scenario has a grid "
+    "source (kg CO2, say). The mean over episodes, ± the half width of its 95 % interval (Student's t). Where theory "
+    "knows the mean of other dispatchers, these are control variates: what chance did to them is taken off. A "
+    "dispatcher that ran fewer episodes is given as the reference plus the difference on the episodes that it ran.",
+    own_unit,
     interval=True,
 )
 DIFFERENCE = replace(
     AUXILIARY,
     name=f"minus {REFERENCE}",
-    source="difference_j",
+    source="difference",
     meaning=f"Mean of the episode-by-episode difference to the {REFERENCE} dispatcher on the same traces, with the "
     "interval of that paired difference. In percent it is divided by that dispatcher's mean.",
     sign="+",
@@ -92,14 +104,21 @@ EXACT = "E[D_T] by Spitzer's identity, without approximation, where moreover slo
 STD = (
     "Standard deviation of a slot's demand minus harvest; over many slots, per square root, where they are correlated."
 )
+ABOVE = (
+    "By how much the mean lies above the best possible, on the episodes that they share. Where no task can wait that "
+    "is the optimum: the least E[D_T] of any dispatcher that is not privileged, by dynamic programming. Where tasks "
+    "can wait it is the hindsight bound of the first episodes (at most 500): no dispatcher, online or clairvoyant, "
+    "draws less on any trace. A privileged dispatcher may lie below an optimum."
+)
 TASKS = "averaged over all tasks of all episodes."
 COLUMNS = (
     AUXILIARY,
     DIFFERENCE,
     replace(DIFFERENCE, unit=percent_of_reference, table="report alone"),
-    Column("Brownian", "brownian_j", BROWNIAN, AUXILIARY.unit),
+    Column("above", "above_best", ABOVE, percent_of_best, digits=1, sign="+", interval=True),
     Column("exact", "exact_j", EXACT, AUXILIARY.unit),
     Column("off by", "exact_deviation_se", "Simulated minus exact, in standard errors.", fixed("SE"), "energy", 1, "+"),
+    Column("Brownian", "brownian_j", BROWNIAN, AUXILIARY.unit, "cost"),
     Column("per task", "energy_per_task_j", f"Energy of a task, {TASKS}", suiting("energy_per_task_j"), "cost", 1),
     Column("latency", "latency_s", f"Seconds that a query takes, {TASKS}", fixed("s"), "cost", 1),
     Column("grid", "grid_share", "Share of the energy consumed that the grid supplied.", fixed("%", 0.01), "cost", 1),
@@ -115,7 +134,16 @@ def settings(summary: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     for _, rows in summary.groupby(["scenario", "ratio"], sort=False):
         first = rows.iloc[0]
         size = f"{first['episodes']} episodes of {first['horizon_slots']} slots"
-        yield f"{first['scenario']}, ratio {first['ratio']:g}: {size}", rows
+        yield f"{first['scenario']}, ratio {first['ratio']:g}: {size}", merged(rows)
+
+
+def merged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Merge the rows of one setting whose dispatchers did the same in every episode; the name says which they are."""
+    names = rows.groupby("same_as", sort=False)["dispatcher"].agg(" = ".join)
+    first = rows[rows["dispatcher"] == rows["same_as"]]
+    fewer = first["episodes"].where(first["episodes"] < rows["episodes"].max())
+    notes = [f" ({count:.0f} episodes)" if count > 0 else "" for count in fewer]
+    return first.assign(dispatcher=first["same_as"].map(names) + notes)
 
 
 def filled(rows: pd.DataFrame, table: str | None = None) -> list[tuple[str, str, list[str]]]:

@@ -196,27 +196,37 @@ def error_cost_figure(theory: pd.DataFrame, measured: pd.DataFrame) -> Figure:
 
 def dispatchers_figure(summary: pd.DataFrame) -> Figure:
     """Plot each dispatcher's paired difference to the myopic one in percent, by scenario and ratio."""
-    counts = [max(rows["dispatcher"].nunique() - 1, 1) for _, rows in summary.groupby("scenario", sort=False)]
+    settings = {str(name): rows for name, rows in summary.groupby("scenario", sort=False)}
+    shown = {name: merged_over_ratios(rows) for name, rows in settings.items()}
+    counts = [max(rows["dispatcher"].nunique(), 1) for rows in shown.values()]
     inches = 1.2 + 0.24 * sum(counts) + 0.4 * len(counts)
     figure, axes = new_figure(len(counts), (WIDE[0], inches), ratios=counts)
-    ratios = list(dict.fromkeys(summary["ratio"]))
-    for axis, (name, table) in zip(axes, summary.groupby("scenario", sort=False), strict=True):
-        reference = table[table["dispatcher"] == "myopic"].set_index("ratio")["auxiliary_j"]
-        others = table[table["dispatcher"] != "myopic"]
-        order = list(others.groupby("dispatcher")["difference_j"].mean().sort_values(ascending=False).index)
-        for number, (ratio, points) in enumerate(others.groupby("ratio")):
-            height = points["dispatcher"].map(order.index) + 0.22 * (number - (len(ratios) - 1) / 2)
+    ranks: dict[int, list[str]] = {}
+    for axis, (name, others) in zip(axes, shown.items(), strict=True):
+        reference = settings[name].query("dispatcher == 'myopic'").set_index("ratio")["cost"]
+        order = list(others.groupby("dispatcher")["difference"].mean().sort_values(ascending=False).index)
+        ratios = sorted(others["ratio"].unique())
+        for rank, (ratio, points) in enumerate(others.groupby("ratio")):
+            height = points["dispatcher"].map(order.index) + 0.22 * (rank - (len(ratios) - 1) / 2)
             scale = reference[ratio] / 100 or math.nan
-            x, half = points["difference_j"] / scale, points["difference_j_half_width"] / scale
-            axis.errorbar(x, height, xerr=half, fmt="o", ms=3.5, lw=1.2, color=COLORS[ratios.index(ratio)])
-        _dot_axis(axis, str(name), order)
+            x, half = points["difference"] / scale, points["difference_half_width"] / scale
+            axis.errorbar(x, height, xerr=half, fmt="o", ms=3.5, lw=1.2, color=COLORS[rank])
+            ranks.setdefault(rank, []).append(f"{ratio:g}")
+        _dot_axis(axis, name, order)
     handles = [
-        Line2D([], [], color=color, marker="o", ms=4, label=f"ratio {ratio:g}")
-        for ratio, color in zip(ratios, COLORS, strict=False)
+        Line2D([], [], color=COLORS[rank], marker="o", ms=4, label=f"ratio {', '.join(dict.fromkeys(names))}")
+        for rank, names in ranks.items()
     ]
     figure.legend(handles=handles, loc="outside upper center", frameon=False, ncols=4)
-    axes[-1].set_xlabel("auxiliary energy minus myopic's, % of myopic's")
+    axes[-1].set_xlabel("minus myopic's auxiliary energy (or what it counts), % of myopic's")
     return figure
+
+
+def merged_over_ratios(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the dispatchers that do what myopic does at every ratio, and those that do what another one does."""
+    same = rows.groupby("dispatcher", sort=False)["same_as"].agg(" ".join)
+    first = same[~same.duplicated()].index
+    return rows[rows["dispatcher"].isin(first) & (rows["dispatcher"] != "myopic")]
 
 
 def _dot_axis(axis: Axes, title: str, order: list[str]) -> None:

@@ -119,7 +119,7 @@ def _table(title: str, rows: pd.DataFrame) -> dict[str, Any]:
     """Return title, heads and rows of one table; the rows of least auxiliary energy are the best."""
     columns = filled(rows)
     heads = ["dispatcher", *(f"{name}, {unit}" for name, unit, _ in columns)]
-    best = rows["auxiliary_j"] == rows["auxiliary_j"].min()
+    best = rows["cost"] == rows["cost"].min()
     shown = zip(rows["dispatcher"], best, zip(*(cells for _, _, cells in columns), strict=True), strict=True)
     named = [{"name": name, "best": is_best, "cells": cells} for name, is_best, cells in shown]
     return {"title": title, "heads": heads, "rows": named}

@@ -7,11 +7,17 @@ import pandas as pd
 
 from agents import Dispatcher, make_dispatcher
 from agents.policies import shipped_policies
+from agents.receding import RecedingHorizon
 from energy_route_env import Scenario, make_scenario
+from energy_route_env.checks import InputError
+from energy_route_env.theory.optimum import require_optimum
+from energy_route_env.theory.slot import require_no_waiting
 from eval.rollout import simulate
 
-ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "error-0.05", "fixed-0", "fixed-1", "random")
-DEFERRAL = ("greedy-deferral", "surplus-deferral")
+ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "optimal", "error-0.05", "fixed-0", "fixed-1", "random")
+DEFERRAL = ("greedy-deferral", "surplus-deferral", "receding-climatology")
+SLOW_EPISODES = 100
+"""Episodes of a dispatcher that plans ahead, at most: it takes a tenth of a second for each."""
 REFERENCE = "myopic"
 """The dispatcher that all others are compared with, episode by episode."""
 PLACE = ("scenario", "ratio", "dispatcher")
@@ -32,9 +38,14 @@ class Run(NamedTuple):
         return self.scenario.name, float(self.scenario.renewable_ratio), self.name
 
     def episodes(self, count: int, seed: int, progress: Callable[[int], object] | None = None) -> pd.DataFrame:
-        """Simulate `count` episodes as `simulate` does; return one row for each, energies in joules."""
+        """Simulate `count` episodes as `simulate` does; return one row for each, energies in joules.
+
+        `cost` is D_T in the scenario's unit. Slow dispatchers run no more than `SLOW_EPISODES`.
+        """
+        count = min(count, SLOW_EPISODES) if isinstance(self.dispatcher, RecedingHorizon) else count
         result = simulate(self.scenario, self.dispatcher, count, seed, progress=progress)
         columns = {"episode": range(count), "tasks": result.tasks, "latency_s": result.latency_s}
+        columns |= {"cost": result.cost[:, -1]}
         return pd.DataFrame(dict(zip(PLACE, self.place, strict=True)) | columns | result.balance)
 
 
@@ -50,5 +61,17 @@ def make_run(scenario: Scenario, name: str) -> Run:
 
 def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[str]:
     """Name the dispatchers to run in a scenario, the reference first; by default all that fit it."""
-    names = wanted or ROUTING + DEFERRAL * scenario.can_wait + ("learned",) * (scenario.name in shipped_policies())
-    return list(dict.fromkeys((REFERENCE, *names)))
+    fitting = [name for name in ROUTING if name != "optimal" or has_optimum(scenario)]
+    fitting += DEFERRAL * scenario.can_wait + ("learned",) * (scenario.name in shipped_policies())
+    return list(dict.fromkeys((REFERENCE, *(wanted or fitting))))
+
+
+def has_optimum(scenario: Scenario) -> bool:
+    """Return whether the dispatcher `optimal` fits a scenario."""
+    try:
+        require_no_waiting(scenario)
+        if scenario.difficulty_noise > 0:
+            require_optimum(scenario)
+    except InputError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,11 @@ class Estimate:
             return cls(float(values.mean()), float("nan"), float("nan"))
         error = float(values.std(ddof=1) / np.sqrt(n))
         return cls(float(values.mean()), error, float(special.stdtrit(n - 1, 0.975) * error))
+
+    def plus(self, other: Estimate) -> Estimate:
+        """Return the sum of two estimates as if they were independent, with a normal interval."""
+        error = math.hypot(self.standard_error, other.standard_error)
+        return Estimate(self.mean + other.mean, error, float(special.ndtri(0.975)) * error)
 
     def deviation(self, prediction: float) -> float:
         """Return (mean - prediction) in standard errors; nan where the error is unknown or 0."""

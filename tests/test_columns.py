@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from eval.columns import COLUMNS, filled, number, settings
+from eval.columns import COLUMNS, filled, merged, number, settings
 from eval.report import _table
 from eval.terminal import summary_tables
 
@@ -17,10 +17,15 @@ SUMMARY = pd.DataFrame(
         "dispatcher": ["myopic", "random", "learned"],
         "episodes": 20,
         "horizon_slots": 1000,
-        "auxiliary_j": [20e3, 1234.5e3, 19e3],
-        "auxiliary_j_half_width": [4e3, 50.25e3, 3e3],
-        "difference_j": [0.0, 1214.5e3, -1e3],
-        "difference_j_half_width": [0.0, 30e3, 500.0],
+        "same_as": ["myopic", "random", "learned"],
+        "unit": "J",
+        "cost": [20e3, 1234.5e3, 19e3],
+        "cost_half_width": [4e3, 50.25e3, 3e3],
+        "difference": [0.0, 1214.5e3, -1e3],
+        "difference_half_width": [0.0, 30e3, 500.0],
+        "best": "optimum",
+        "above_best": [0.25, 10.5, NAN],
+        "above_best_half_width": [0.01, 0.5, NAN],
         "energy_per_task_j": [594.07, 1700.0, 600.0],
         "latency_s": [17.25, 18.04, 16.96],
         "grid_share": [0.1, 0.5, 0.0704],
@@ -37,9 +42,10 @@ BY_HAND = {
     ("auxiliary", "MJ"): ["0.02 ± 0.00", "1.23 ± 0.05", "0.02 ± 0.00"],
     ("minus myopic", "MJ"): ["", "+1.21 ± 0.03", "+0.00 ± 0.00"],
     ("minus myopic", "%"): ["", "+6,072.50 ± 150.00", "-5.00 ± 2.50"],
-    ("Brownian", "MJ"): ["0.02", "1.20", ""],
+    ("above", "% of optimum"): ["+25.0 ± 1.0", "+1,050.0 ± 50.0", ""],
     ("exact", "MJ"): ["0.02", "1.20", ""],
     ("off by", "SE"): ["-0.2", "+1.5", ""],
+    ("Brownian", "MJ"): ["0.02", "1.20", ""],
     ("per task", "kJ"): ["0.6", "1.7", "0.6"],
     ("latency", "s"): ["17.2", "18.0", "17.0"],
     ("grid", "%"): ["10.0", "50.0", "7.0"],
@@ -79,12 +85,22 @@ def test_a_table_is_named_after_its_setting() -> None:
     assert all(list(rows["dispatcher"]) == ["myopic", "random", "learned"] for _, rows in settings(both))
 
 
+def test_dispatchers_that_did_the_same_share_a_row_and_fewer_episodes_are_told() -> None:
+    twins = SUMMARY.assign(same_as=["myopic", "random", "random"], episodes=[20, 5, 5])
+    assert list(merged(twins)["dispatcher"]) == ["myopic", "random = learned (5 episodes)"]
+
+
+def test_a_unit_of_its_own_is_named() -> None:
+    carbon = SUMMARY.assign(unit="kg CO2", cost=[2000.0, 3.5, 1.0], cost_half_width=0.5)
+    assert shown(carbon)["auxiliary", "kg CO2"] == ["2,000.00 ± 0.50", "3.50 ± 0.50", "1.00 ± 0.50"]
+
+
 def test_the_report_marks_the_least_auxiliary_energy() -> None:
     assert [row["best"] for row in _table("", SUMMARY)["rows"]] == [False, False, True]
 
 
 def test_a_column_without_a_number_is_left_out() -> None:
-    without = [name for name, unit in shown(SUMMARY.assign(exact_deviation_se=NAN, auxiliary_j=0.0))]
+    without = [name for name, unit in shown(SUMMARY.assign(exact_deviation_se=NAN, cost=0.0))]
     assert "off by" not in without
     assert without.count("minus myopic") == 1, "percent of nothing"
 

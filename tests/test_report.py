@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from eval.benchmark import BenchmarkArgs, main as benchmark
+from eval.columns import merged
 from eval.pictures import PICTURES
 from eval.report import ReportArgs, _code, main, write_report
 from eval.summary import verdicts
@@ -55,7 +56,9 @@ class Page(HTMLParser):
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     names = ("oracle", "error-0.05", "variance-aware")
-    benchmark(BenchmarkArgs(ratios=(0.9, 1.0), dispatchers=names, episodes=20, name="small", results=folder))
+    scenarios = ("paper", "uncertain", "solar")
+    common = {"episodes": 20, "name": "small", "results": folder}
+    benchmark(BenchmarkArgs(scenarios=scenarios, ratios=(0.9, 1.0), dispatchers=names, **common))
     return folder / "small"
 
 
@@ -112,15 +115,16 @@ def test_every_scenario_has_its_sentence_and_its_tables(copy: Path) -> None:
 def test_the_numbers_shown_are_the_summarys(copy: Path) -> None:
     page, summary = Page(write_report(copy)), pd.read_csv(copy / "summary.csv")
     groups = summary.groupby(["scenario", "ratio"], sort=False)
-    for (head, *rows), (_, group) in zip(page.tables.values(), groups, strict=True):
+    for (head, *rows), (_, every) in zip(page.tables.values(), groups, strict=True):
+        group = merged(every)
         assert [row[0] for row in rows] == list(group["dispatcher"])
         unit = SCALES[head[1].removeprefix("auxiliary, ")]
         shown = np.array([[float(number) for number in row[1].split(" ± ")] for row in rows])
-        expected = group[["auxiliary_j", "auxiliary_j_half_width"]].to_numpy() / unit
+        expected = group[["cost", "cost_half_width"]].to_numpy() / unit
         np.testing.assert_allclose(shown, expected, atol=0.0051)
         assert rows[0][2] == ""
         differences = [float(row[2].split(" ± ")[0]) for row in rows[1:]]
-        np.testing.assert_allclose(differences, group["difference_j"].iloc[1:] / unit, atol=0.0051)
+        np.testing.assert_allclose(differences, group["difference"].iloc[1:] / unit, atol=0.0051)
         if (name := f"exact, {head[1][-2:]}") in head:
             exact = [float(row[head.index(name)] or "nan") for row in rows]
             np.testing.assert_allclose(exact, group["exact_j"] / unit, atol=0.0051)
@@ -131,7 +135,8 @@ def test_the_numbers_shown_are_the_summarys(copy: Path) -> None:
 def test_the_best_rows_are_marked(copy: Path) -> None:
     marked = [tag for tag, attributes in Page(write_report(copy)).elements if attributes.get("class") == "best"]
     summary = pd.read_csv(copy / "summary.csv")
-    best = summary["auxiliary_j"] == summary.groupby(["scenario", "ratio"])["auxiliary_j"].transform("min")
+    shown = pd.concat([merged(rows) for _, rows in summary.groupby(["scenario", "ratio"])])
+    best = shown["cost"] == shown.groupby(["scenario", "ratio"])["cost"].transform("min")
     assert marked == ["tr"] * best.sum()
 
 
@@ -152,7 +157,7 @@ def test_a_summary_with_nothing_to_compare_makes_a_report_too(copy: Path, change
     if change == "only myopic":
         summary = summary[summary["dispatcher"] == "myopic"]
     else:
-        summary[[name for name in summary if name.startswith(("auxiliary", "difference"))]] = 0.0
+        summary[[name for name in summary if name.startswith(("cost", "difference"))]] = 0.0
     summary.to_csv(copy / "summary.csv", index=False)
     tables = Page(write_report(copy)).tables
     assert len(tables) == 6
@@ -166,7 +171,7 @@ def test_a_name_is_text_whatever_it_holds(copy: Path) -> None:
     (copy / "run.json").write_text(json.dumps(record | {"command": "echo <u>", "platform": "<s>"}))
     page = Page(write_report(copy))
     assert not {"b", "i", "u", "s"} & {tag for tag, _ in page.elements}
-    assert all("<b>&policy.safetensors" in [row[0] for row in rows] for rows in page.tables.values())
+    assert all(any("<b>&policy.safetensors" in row[0] for row in rows) for rows in page.tables.values())
     assert "<i>'s, ratio 1: 20 episodes of 200 slots" in page.tables
     assert ("section", {"id": "scenario-<i>'s"}) in page.elements
     assert "echo <u>" in page.text and "on <s>" in page.text

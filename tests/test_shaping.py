@@ -3,21 +3,22 @@ import pytest
 
 from agents import Dispatcher, make_dispatcher
 from energy_route_env import make_scenario
+from energy_route_env.checks import InputError
 from energy_route_env.theory import expected_auxiliary_energy
 from train.sb3_vec_env import SB3EnergyRoute
-from train.settings import settings_for
-from train.shaping import BrownianPotential, BrownianShaping
+from train.settings import Shaping, settings_for
+from train.shaping import BrownianPotential, PricePotential, marginal_prices, shape
 
 N = 64
 FLOAT32_EPS = np.finfo(np.float32).eps
 
 
-def first_returns(name: str, shaped: bool, scenario: str = "uncertain") -> tuple[np.ndarray, np.ndarray]:
-    """Return of the first episode in each environment in units of a task's mean energy, and the sum of |reward|."""
+def first_returns(name: str, shaping: Shaping, scenario: str = "uncertain") -> tuple[np.ndarray, np.ndarray]:
+    """Return of the first episode in each environment in units of a task's mean cost, and the sum of |reward|."""
     world = make_scenario(scenario, horizon_slots=40)
-    envs: SB3EnergyRoute | BrownianShaping = SB3EnergyRoute(world, N, reward_unit=world.myopic_moments[0])
+    unit = world.myopic_moments[0] * world.mean_grid_weight
     dispatcher: Dispatcher = make_dispatcher(name, world)
-    envs = BrownianShaping(envs) if shaped else envs
+    envs = shape(SB3EnergyRoute(world, N, reward_unit=unit), shaping)
     envs.seed(0)
     envs.reset()
     total, size, running = np.zeros(N), np.zeros(N), np.ones(N, bool)
@@ -30,13 +31,19 @@ def first_returns(name: str, shaped: bool, scenario: str = "uncertain") -> tuple
     return total, size
 
 
-@pytest.mark.parametrize("scenario", ["uncertain", "solar"])
-def test_shaping_shifts_the_returns_of_all_policies_by_the_same_amount_on_every_trace(scenario: str) -> None:
+@pytest.mark.parametrize(
+    ("scenario", "shaping"),
+    [("uncertain", "brownian"), ("solar", "brownian"), ("solar", "prices"), ("carbon", "prices")],
+)
+def test_shaping_shifts_the_returns_of_all_policies_by_the_same_amount_on_every_trace(
+    scenario: str, shaping: Shaping
+) -> None:
     names = ("oracle", "scaling-law", "fixed-0", "fixed-1", "random")
-    plain = {name: first_returns(name, False, scenario) for name in names}
-    shaped = {name: first_returns(name, True, scenario) for name in names}
+    plain = {name: first_returns(name, "none", scenario) for name in names}
+    shaped = {name: first_returns(name, shaping, scenario) for name in names}
     shifts = np.array([shaped[name][0] - plain[name][0] for name in names])
-    assert shifts.min() > 0.5  # the shaping is there: V at the start, several tasks' energy
+    # The shaping is there: V at the start, several tasks' energy; at prices, the tasks that are there at first.
+    assert np.abs(shifts).min() > (0.5 if shaping == "brownian" else 0.1)
     rounding = 2 * FLOAT32_EPS * max(size.max() for _, size in (*plain.values(), *shaped.values()))
     np.testing.assert_allclose(shifts, np.broadcast_to(shifts[0], shifts.shape), atol=rounding, rtol=0)
 
@@ -54,9 +61,33 @@ def test_the_potential_at_the_start_is_minus_the_brownian_expectation() -> None:
     assert np.all(found < 0)
 
 
+def test_prices_are_what_one_joule_more_changes_the_bound_by() -> None:
+    """The grid's joule counts 1 in `solar`: none of the two is worth more, and demand costs something there."""
+    stored, demanded = marginal_prices(make_scenario("solar"), episodes=5)
+    assert stored == pytest.approx(0.95, abs=1e-6)  # what the battery delivers of a joule saves one from the grid
+    assert 0.2 < demanded <= 1.0
+
+
+def test_the_potential_at_prices_grows_with_the_battery_and_falls_with_the_queue() -> None:
+    envs = SB3EnergyRoute("solar", N, initial_battery_j=1e9)
+    envs.seed(0)
+    envs.reset()
+    seen, world, follow = envs.decision(), envs.scenario, envs.decision().slots_left - 1
+    stored, demanded = marginal_prices(world)
+    energy_j = seen.battery_j + 0.95 * (seen.harvest_left_j + world.harvest.mean_j * follow)
+    expected = stored * energy_j - demanded * world.myopic_moments[0] * (seen.due + seen.backlog + 4 * follow)
+    np.testing.assert_allclose(PricePotential(envs.scenario)(seen), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scenario", ["paper", "uncertain"])
+def test_prices_need_a_backlog_and_a_battery_with_an_end(scenario: str) -> None:
+    with pytest.raises(InputError, match=rf"scenario is '{scenario}', but it must be one with tasks that can wait"):
+        shape(SB3EnergyRoute(scenario, 2), "prices")
+
+
 def test_without_the_time_left_there_is_no_potential() -> None:
     with pytest.raises(ValueError, match="continuing is True, but it must be False"):
-        BrownianShaping(SB3EnergyRoute("paper", 2, continuing=True))
+        shape(SB3EnergyRoute("paper", 2, continuing=True), "brownian")
 
 
 def test_shaping_with_a_discount_is_refused() -> None:

@@ -29,7 +29,7 @@ from eval.statistics import Estimate
 from train.checkpoint import Curve, load_checkpoint, save_checkpoint
 from train.sb3_vec_env import SB3EnergyRoute
 from train.settings import PPOSettings, Shaping, settings_for
-from train.shaping import BrownianShaping, shape
+from train.shaping import PotentialShaping, shape
 
 CURVE_SEED = 1_000_003
 """Seed of the traces of the learning curve. The final evaluation uses others."""
@@ -48,7 +48,7 @@ class PPOArgs:
     continuing: bool = False
     """Hide the time left and treat the horizon as a truncation."""
     shaping: Shaping = "none"
-    """Potential-based reward shaping: none, or brownian (the Brownian value function)."""
+    """Potential-based reward shaping: none, brownian (the Brownian value function), prices (of the hindsight bound)."""
     seed: int = 0
     """Seed of the first training."""
     seeds: int = 1
@@ -141,7 +141,7 @@ def _prepare(args: PPOArgs, settings: PPOSettings) -> None:
         write_atomically(record, json.dumps(run_record(wanted), indent=2).encode())
 
 
-def make_envs(scenario: Scenario, settings: PPOSettings, shaping: Shaping) -> SB3EnergyRoute | BrownianShaping:
+def make_envs(scenario: Scenario, settings: PPOSettings, shaping: Shaping) -> SB3EnergyRoute | PotentialShaping:
     """Make the training environments."""
     unit = settings["reward_unit_tasks"] * scenario.myopic_moments[0] * scenario.mean_grid_weight
     return shape(SB3EnergyRoute(scenario, settings["num_envs"], reward_unit=unit), shaping)

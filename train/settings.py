@@ -5,7 +5,7 @@ from typing import Any, Literal, TypedDict, get_type_hints
 
 from energy_route_env.checks import require, require_known, require_real, require_sequence, require_whole
 
-Shaping = Literal["none", "brownian"]
+Shaping = Literal["none", "brownian", "prices"]
 
 
 class PPOSettings(TypedDict, total=False):
@@ -61,6 +61,7 @@ _WAITING: PPOSettings = {
     "entropy_weight": 0.003,
     "reward_unit_tasks": 50.0,
 }
+_PRICED: PPOSettings = _WAITING | {"gae_lambda": 0.95, "reward_unit_tasks": 5.0}
 
 SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
     # A shaped reward holds its decision's whole expected cost, so advantages need not look further: lambda 0 has the
@@ -76,6 +77,10 @@ SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
     ("solar", "none"): _WAITING,
     ("gusty", "none"): _WAITING,
     ("carbon", "none"): _WAITING,
+    # At prices a decision is told at once most of what it saves or costs later.
+    ("solar", "prices"): _PRICED,
+    ("gusty", "prices"): _PRICED,
+    ("carbon", "prices"): _PRICED,
 }
 """What differs from the defaults, by scenario and shaping."""
 
@@ -83,9 +88,9 @@ SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
 def settings_for(scenario: str, shaping: Shaping, changes: PPOSettings | None = None) -> PPOSettings:
     """Return the complete settings: the changes first, then `SETTINGS`, then `DEFAULTS`.
 
-    A scenario that is not in the table gets the settings of `uncertain`.
+    A scenario that is not in the table gets the settings of `uncertain`, with prices those of `solar`.
     """
-    table = SETTINGS.get((scenario, shaping), SETTINGS["uncertain", shaping])
+    table = SETTINGS.get((scenario, shaping), SETTINGS["solar" if shaping == "prices" else "uncertain", shaping])
     settings = DEFAULTS | table | (changes or {})
     _check(settings)
     undiscounted = shaping == "none" or settings["discount"] == 1.0

@@ -32,8 +32,8 @@ CELLS = 16
 """Cells of the grid to a slot's volatility or a task's mean energy, whichever is smaller."""
 TAIL = 1e-9
 """Probability of a Brownian path beyond the grid, and of a slot with more tasks than the recursion follows."""
-MOST_WORK = 2e9
-"""Slots times tasks in one times convolutions times cells: about a minute."""
+MOST_WORK = 4e9
+"""Slots times tasks in one times models of a level times cells: about a minute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +148,6 @@ def optimum(scenario: Scenario, choose: bool = True) -> Optimum:
     laws = _laws(scenario, grid, choose)
     arrivals = _arrivals(scenario)
     horizon, most = scenario.horizon_slots, len(arrivals) - 1
-    work = horizon * most * len(laws.spectra) * grid.n
-    require(work <= MOST_WORK, "horizon_slots", horizon, f"at most about {int(horizon * MOST_WORK / work)} here")
     harvest = grid.spectrum(grid.gamma_masses(scenario.harvest.mean_j, scenario.harvest_cv or 0.0)).conj()
     held = np.minimum(np.arange(grid.n + 1), scenario.capacity_j / grid.step_j)
     value, after = np.zeros((horizon + 1, grid.n + 1)), np.empty((horizon, most, grid.n + 1), np.float32)
@@ -165,12 +163,15 @@ def optimum(scenario: Scenario, choose: bool = True) -> Optimum:
 
 
 def require_optimum(scenario: Scenario) -> None:
-    """Require what `optimum` needs but for its size, with an InputError that names the field."""
+    """Require what `optimum` needs, with an InputError that names the field."""
     require_independent_slots(scenario)
     require_noise(scenario.difficulty_noise, scenario.models.skill_slope, STEEPEST_PREDICTED, ", for the optimum")
     for name in ("charge_efficiency", "discharge_efficiency"):
         lossless = "1.0: the optimum is computed for lossless batteries"
         require(getattr(scenario, name) == 1, name, getattr(scenario, name), lossless)
+    horizon, choices = scenario.horizon_slots, 1 + len(scenario.difficulties) * len(scenario.models)
+    work = horizon * len(_arrivals(scenario)) * choices * _grid(scenario).n
+    require(work <= MOST_WORK, "horizon_slots", horizon, f"at most about {int(horizon * MOST_WORK / work)} here")
 
 
 def _grid(scenario: Scenario) -> _Grid:
