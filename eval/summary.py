@@ -32,25 +32,27 @@ class Setting:
     """D_T of every dispatcher, in the order of the runs, each of shape (episodes,)."""
     exact: dict[str, float] = field(default_factory=dict)
     """E[D_T] of those for which theory has it."""
-
-    @property
-    def controls(self) -> dict[str, float]:
-        """The same with the optimal dispatcher's, by dynamic programming."""
-        known = self.best is not None and self.best.is_exact
-        return self.exact | ({"optimal": self.best.mean} if known and self.best else {})
+    demands: dict[str, tuple[FloatArray, float]] = field(default_factory=dict)
+    """What their tasks took in each episode, and its exact mean."""
 
     def same_as(self, name: str) -> str:
         """Return the first dispatcher with the same D_T in every episode."""
         return next(other for other, costs in self.costs.items() if np.array_equal(costs, self.costs[name]))
 
     def estimate(self, name: str, samples: FloatArray) -> Estimate:
-        """Estimate the mean of samples of this dispatcher, with all others as controls whose mean theory knows."""
-        own = self.same_as(name)
-        others = {name: mean for name, mean in self.controls.items() if self.same_as(name) == name != own}
-        if not others:
+        """Estimate the mean of samples of this dispatcher by all controls but its own D_T.
+
+        The controls are D_T and demand of the dispatchers for which theory has the mean, and the optimum's D_T.
+        """
+        own, known = self.same_as(name), dict(self.exact)
+        if self.best is not None and self.best.is_exact:
+            known["optimal"] = self.best.mean
+        controls = [(self.costs[other], mean) for other, mean in known.items() if self.same_as(other) == other != own]
+        controls += [demand for other, demand in self.demands.items() if self.same_as(other) == other]
+        if not controls:
             return Estimate.of(samples)
-        controls = np.column_stack([self.costs[other] for other in others])
-        return controlled(samples, controls[: len(samples)], np.array(list(others.values())))
+        columns, means = zip(*controls, strict=True)
+        return controlled(samples, np.column_stack(columns)[: len(samples)], np.array(means))
 
 
 def summarise(
@@ -71,7 +73,10 @@ def summarise(
         setting.costs[run.name] = tables[run.place]["cost"].to_numpy(float)
         slot = slot_for_theory(run.scenario, run.dispatcher)
         if slot is not None:
-            setting.exact[run.name] = float(exact_expected_auxiliary_energy(slot, run.scenario.horizon_slots))
+            horizon = run.scenario.horizon_slots
+            setting.exact[run.name] = float(exact_expected_auxiliary_energy(slot, horizon))
+            consumed_j = tables[run.place]["consumed_j"].to_numpy(float)
+            setting.demands[run.name] = consumed_j, horizon * slot.demand_mean_j
     return pd.DataFrame([_row(run, tables[run.place], settings[run.place[:2]]) for run in runs])
 
 

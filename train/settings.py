@@ -70,7 +70,13 @@ SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
     ("correlated", "brownian"): {"steps": 4_000_000, "gae_lambda": 0.0, "rollout_steps": 128, "batch_size": 8192},
     ("uncertain", "brownian"): {"steps": 1_000_000, "gae_lambda": 0.0},
     # Energies have a heavy tail: more decisions and larger batches than in `uncertain`.
-    ("volatile", "brownian"): {"steps": 4_000_000, "gae_lambda": 0.0, "rollout_steps": 128, "batch_size": 8192},
+    ("volatile", "brownian"): {
+        "steps": 6_000_000,
+        "num_envs": 512,
+        "rollout_steps": 64,
+        "batch_size": 16_384,
+        "gae_lambda": 0.0,
+    },
     # Unshaped costs come many decisions late, when the battery is empty: long rollouts and a long look-ahead.
     ("paper", "none"): {"steps": 6_000_000, "rollout_steps": 128, "batch_size": 8192},
     ("uncertain", "none"): {"steps": 3_000_000, "rollout_steps": 128, "batch_size": 8192},

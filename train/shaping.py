@@ -43,8 +43,9 @@ class PricePotential:
     """Phi(s) in the scenario's unit: energy at hand and to come at its price, less that of tasks present and to come.
 
     What is to come is the mean of the slots that follow: else every step into the next slot would seem to cost the
-    tasks that arrive in it, and a policy would learn not to wait. The prices are means over traces of the duals of the hindsight programme: what one joule more in the battery at
-    the start would save, and what one more of demand that can wait would cost (`marginal_prices`).
+    tasks that arrive in it, and a policy would learn not to wait. The prices are means over traces of the duals of the
+    hindsight programme: what one joule more in the battery at the start would save, and what one more of demand that
+    can wait would cost (`marginal_prices`).
     """
 
     def __init__(self, scenario: Scenario) -> None:

@@ -119,5 +119,5 @@ def record() -> None:
 def run_benchmark(summary: Path = SUMMARY) -> None:
     """Write the benchmark's summary at 200 episodes."""
     with TemporaryDirectory() as results:
-        main(BenchmarkArgs(episodes=200, name="golden", results=Path(results)))
+        main(BenchmarkArgs(scenarios=SCENARIOS, episodes=200, name="golden", results=Path(results)))
         shutil.copy(Path(results) / "golden" / "summary.csv", summary)
