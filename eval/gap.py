@@ -14,7 +14,7 @@ from energy_route_env.units import FloatArray
 from eval.bounds import hindsight_bounds
 from eval.rollout import draw_traces
 
-BOUND_EPISODES = 500
+BOUND_EPISODES = 400
 """Episodes for which the hindsight bound is computed, at most: a linear programme each."""
 
 

@@ -16,7 +16,7 @@ from eval.rollout import simulate
 
 ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "optimal", "error-0.05", "fixed-0", "fixed-1", "random")
 DEFERRAL = ("greedy-deferral", "surplus-deferral", "receding-climatology")
-SLOW_EPISODES = 100
+SLOW_EPISODES = 50
 """Episodes of a dispatcher that plans ahead, at most: it takes a tenth of a second for each."""
 REFERENCE = "myopic"
 """The dispatcher that all others are compared with, episode by episode."""

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import track
 
 from agents import SurplusDeferral
+from energy_route_env.units import unit_for
 from eval.rollout import simulate
 from eval.runs import scenario_at
 from eval.statistics import Estimate
@@ -32,13 +33,14 @@ def main(args: TuneArgs) -> None:
     """Run every threshold and print its auxiliary energy and the paired difference to the default's."""
     scenario = scenario_at(args.scenario, args.ratio)
     console, default = Console(), SurplusDeferral.DEFAULT_THRESHOLD
-    auxiliary_gj = {}
+    costs = {}
     for threshold in track(sorted({*args.thresholds, default}), console=console):
         result = simulate(scenario, SurplusDeferral(scenario, threshold), args.episodes, args.seed)
-        auxiliary_gj[threshold] = result.auxiliary_j[:, -1] / 1e9
+        costs[threshold] = result.cost[:, -1]
+    size, unit = unit_for([values.mean() for values in costs.values()], scenario.unit)
     rows = []
-    for threshold, values in auxiliary_gj.items():
-        mean, difference = Estimate.of(values), Estimate.of(values - auxiliary_gj[default])
-        mean_gj = f"{mean.mean:.3f} ± {mean.half_width:.3f}"
-        rows.append((f"{threshold:g}", mean_gj, f"{difference.mean:+.4f} ± {difference.half_width:.4f}"))
-    console.print(filled_table(("threshold", "auxiliary, GJ", f"minus {default:g} (default), GJ"), rows))
+    for threshold, values in costs.items():
+        mean, difference = Estimate.of(values / size), Estimate.of((values - costs[default]) / size)
+        shown = f"{mean.mean:.3f} ± {mean.half_width:.3f}"
+        rows.append((f"{threshold:g}", shown, f"{difference.mean:+.4f} ± {difference.half_width:.4f}"))
+    console.print(filled_table(("threshold", f"auxiliary, {unit}", f"minus {default:g} (default), {unit}"), rows))

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn, VecEnvWrapper
 
+from agents.variance_aware import best_blind_moments
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require
 from energy_route_env.theory import value_function
 from energy_route_env.theory.schedule import best_schedule
+from energy_route_env.theory.slot import volatility
 from energy_route_env.units import FloatArray
 from eval.bounds import known_future
 from eval.rollout import draw_traces
@@ -23,14 +25,15 @@ class BrownianPotential:
     """Phi(s) = -V(b, n) in joules: minus the auxiliary energy still to come, by the Brownian value function.
 
     b is what can be supplied now (the slot's harvest, and the battery after its discharge loss) less the mean demand
-    of all tasks present; n is the number of slots that follow. Drift and volatility are those of the myopic
-    dispatcher.
+    of all tasks present; n is the number of slots that follow. Mean demand, drift and volatility are those of the best
+    dispatcher that ignores the battery, as in the variance-aware one.
     """
 
     def __init__(self, scenario: Scenario) -> None:
         require(not scenario.continuing, "continuing", True, "False: the potential needs the time left")
-        self._mean_task_j = scenario.myopic_moments[0]
-        self._drift, self._volatility = scenario.drift_j, scenario.volatility_j
+        self._mean_task_j, second_j2 = best_blind_moments(scenario)
+        self._drift = scenario.arrival_rate * self._mean_task_j - scenario.harvest.mean_j
+        self._volatility = volatility(scenario, self._mean_task_j, second_j2)
 
     def __call__(self, decision: Decision) -> FloatArray:
         """Return Phi in joules, shape (n,)."""
