@@ -27,7 +27,7 @@ class BenchmarkArgs(ResultArgs):
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
     """Names of the scenarios."""
     ratios: tuple[float, ...] = ()
-    """Renewable ratios: mean harvest / mean demand of the myopic dispatcher; by default 0.9, 1 and 1.1 x the own."""
+    """Renewable ratios: mean harvest / mean demand of the myopic dispatcher; by default the own, and 0.9 and 1.1 where that is 1."""
     dispatchers: tuple[str, ...] = ()
     """Names of the dispatchers; by default all that fit the scenario. Myopic always runs too."""
     episodes: int = 2000
@@ -43,7 +43,7 @@ class BenchmarkArgs(ResultArgs):
     def ratios_of(self, scenario: str) -> list[float]:
         """Return the ratios to run a scenario at."""
         own = make_scenario(scenario).renewable_ratio
-        return list(dict.fromkeys(self.ratios or [round(own * factor, 6) for factor in (0.9, 1.0, 1.1)]))
+        return list(dict.fromkeys(self.ratios or ((0.9, 1.0, 1.1) if own == 1 else (own,))))
 
 
 def main(args: BenchmarkArgs) -> None:

@@ -218,7 +218,7 @@ def dispatchers_figure(summary: pd.DataFrame) -> Figure:
         for rank, names in ranks.items()
     ]
     figure.legend(handles=handles, loc="outside upper center", frameon=False, ncols=4)
-    axes[-1].set_xlabel("minus myopic's auxiliary energy (or what it counts), % of myopic's")
+    axes[-1].set_xlabel("difference to myopic, % of what myopic costs")
     return figure
 
 

@@ -48,7 +48,7 @@ class PPOArgs:
     continuing: bool = False
     """Hide the time left and treat the horizon as a truncation."""
     shaping: Shaping = "none"
-    """Potential-based reward shaping: none, brownian (the Brownian value function), prices (of the hindsight bound)."""
+    """Potential-based reward shaping: none, brownian (value function), optimum, or prices (of the hindsight bound)."""
     seed: int = 0
     """Seed of the first training."""
     seeds: int = 1

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypedDict, get_type_hints
 
 from energy_route_env.checks import require, require_known, require_real, require_sequence, require_whole
 
-Shaping = Literal["none", "brownian", "prices"]
+Shaping = Literal["none", "brownian", "optimum", "prices"]
 
 
 class PPOSettings(TypedDict, total=False):
@@ -61,6 +61,14 @@ _WAITING: PPOSettings = {
     "entropy_weight": 0.003,
     "reward_unit_tasks": 50.0,
 }
+# Energies have a heavy tail: more decisions and larger batches than in `uncertain`.
+_VOLATILE: PPOSettings = {
+    "steps": 6_000_000,
+    "num_envs": 512,
+    "rollout_steps": 64,
+    "batch_size": 16_384,
+    "gae_lambda": 0.0,
+}
 _PRICED: PPOSettings = _WAITING | {"gae_lambda": 0.95, "reward_unit_tasks": 5.0}
 
 SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
@@ -69,14 +77,9 @@ SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
     ("paper", "brownian"): {"steps": 4_000_000, "gae_lambda": 0.0, "rollout_steps": 128, "batch_size": 8192},
     ("correlated", "brownian"): {"steps": 4_000_000, "gae_lambda": 0.0, "rollout_steps": 128, "batch_size": 8192},
     ("uncertain", "brownian"): {"steps": 1_000_000, "gae_lambda": 0.0},
-    # Energies have a heavy tail: more decisions and larger batches than in `uncertain`.
-    ("volatile", "brownian"): {
-        "steps": 6_000_000,
-        "num_envs": 512,
-        "rollout_steps": 64,
-        "batch_size": 16_384,
-        "gae_lambda": 0.0,
-    },
+    ("volatile", "brownian"): _VOLATILE,
+    ("volatile", "optimum"): _VOLATILE,
+    ("uncertain", "optimum"): {"steps": 1_000_000, "gae_lambda": 0.0},
     # Unshaped costs come many decisions late, when the battery is empty: long rollouts and a long look-ahead.
     ("paper", "none"): {"steps": 6_000_000, "rollout_steps": 128, "batch_size": 8192},
     ("uncertain", "none"): {"steps": 3_000_000, "rollout_steps": 128, "batch_size": 8192},

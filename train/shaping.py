@@ -1,4 +1,4 @@
-"""Potential-based reward shaping: with the Brownian value function, or with prices of a linear programme."""
+"""Potential-based reward shaping: by the Brownian value function, the optimum, or prices of a linear programme."""
 
 import math
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from agents.variance_aware import best_blind_moments
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require
 from energy_route_env.theory import value_function
+from energy_route_env.theory.optimum import optimum
 from energy_route_env.theory.schedule import best_schedule
 from energy_route_env.theory.slot import volatility
 from energy_route_env.units import FloatArray
@@ -40,6 +41,22 @@ class BrownianPotential:
         present = (decision.due + decision.backlog) * self._mean_task_j
         following = np.maximum(decision.slots_left - 1, 0)
         return -value_function(decision.usable_j - present, following, self._drift, self._volatility)
+
+
+class OptimalPotential:
+    """Phi(s) = -U_{n,d}(x) in joules: minus the least auxiliary energy still to come, by `theory.optimum`.
+
+    A reward then is minus what its decision costs above the optimum, but for chance: nothing is left to come.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        require(not scenario.continuing, "continuing", True, "False: the potential needs the time left")
+        self._optimum = optimum(scenario)
+
+    def __call__(self, decision: Decision) -> FloatArray:
+        """Return Phi in joules, shape (n,)."""
+        following = np.maximum(decision.slots_left - 1, 0)
+        return -self._optimum.value_within(decision.usable_j, following, decision.due)
 
 
 class PricePotential:
@@ -85,6 +102,7 @@ def marginal_prices(scenario: Scenario, episodes: int = 30, seed: int = 2_000_00
 PRICED = "one with tasks that can wait and a battery of finite capacity, for the shaping prices"
 POTENTIALS: dict[str, Callable[[Scenario], Callable[[Decision], FloatArray]]] = {
     "brownian": BrownianPotential,
+    "optimum": OptimalPotential,
     "prices": PricePotential,
 }
 
