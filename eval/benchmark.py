@@ -27,7 +27,7 @@ class BenchmarkArgs(ResultArgs):
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
     """Names of the scenarios."""
     ratios: tuple[float, ...] = ()
-    """Renewable ratios: mean harvest / mean demand of the myopic dispatcher; by default the own, and 0.9 and 1.1 where that is 1."""
+    """Renewable ratios; by default the scenario's own, and 0.9 and 1.1 where that is 1."""
     dispatchers: tuple[str, ...] = ()
     """Names of the dispatchers; by default all that fit the scenario. Myopic always runs too."""
     episodes: int = 2000

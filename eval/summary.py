@@ -142,7 +142,8 @@ def _verdict(name: str, rows: pd.DataFrame, deviations: pd.Series[float]) -> str
     size, unit = unit_for(rows["cost"], rows["unit"].iloc[0])
     table = merged(rows)
     contest = table[~table["privileged"] & (table["same_as"] != "optimal")]
-    winner = contest.sort_values("cost").iloc[0]
+    by = "cost" if contest["above_best"].isna().any() else "above_best"  # episodes may differ in number
+    winner = contest.sort_values(by, kind="stable").iloc[0]
     least = f"{number(winner['cost'], size)} ± {number(winner['cost_half_width'], size)} {unit}"
     sentence = f"{name}, ratio {winner['ratio']:g}: least by {winner['dispatcher']}, {least}"
     if pd.notna(winner["above_best"]):
