@@ -8,7 +8,7 @@ from agents.analytic import Myopic
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
 from energy_route_env.theory import expected_auxiliary_energy, value_function
-from energy_route_env.theory.slot import routed_moments, volatility
+from energy_route_env.theory.slot import motion_of, routed_moments
 from energy_route_env.units import FloatArray
 
 THETAS = np.geomspace(1e-4, 1e2, 61)
@@ -53,14 +53,13 @@ class VarianceAware(ByValue):
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
         self._task_j, second_j2 = best_blind_moments(scenario)
-        self._drift = scenario.arrival_rate * self._task_j - scenario.harvest.mean_j
-        self._volatility = volatility(scenario, self._task_j, second_j2)
+        self._motion = motion_of(scenario, self._task_j, second_j2)
 
     def to_come_j(self, decision: Decision, energy_j: FloatArray) -> FloatArray:
         others = np.maximum(decision.due - 1, 0) * self._task_j
         at_hand = decision.usable_j - others
         left = np.maximum(decision.slots_left - 1, 0)[:, None, None]
-        return value_function(at_hand[:, None, None] - energy_j, left, self._drift, self._volatility)
+        return value_function(at_hand[:, None, None] - energy_j, left, *self._motion)
 
 
 def best_blind_moments(scenario: Scenario) -> tuple[float, float]:
@@ -75,6 +74,5 @@ def best_blind_moments(scenario: Scenario) -> tuple[float, float]:
     first, second = energies @ weights, energies**2 @ weights
     routings = {tuple((first + theta * second).argmin(axis=-1)) for theta in THETAS / scenario.myopic_moments[0]}
     candidates = [scenario.myopic_moments, *(routed_moments(scenario, np.array(models)) for models in routings)]
-    drifts = [scenario.arrival_rate * mean_j - scenario.harvest.mean_j for mean_j, _ in candidates]
-    volatilities = [volatility(scenario, *moments) for moments in candidates]
+    drifts, volatilities = zip(*(motion_of(scenario, *moments) for moments in candidates), strict=True)
     return candidates[int(expected_auxiliary_energy(drifts, volatilities, scenario.horizon_slots).argmin())]

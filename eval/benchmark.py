@@ -11,6 +11,7 @@ from rich.progress import Progress
 from agents import choices
 from energy_route_env import SCENARIOS, make_scenario
 from energy_route_env.checks import require, require_whole
+from energy_route_env.units import FloatArray
 from eval import figure_tables
 from eval.gap import Best, best_known
 from eval.records import ResultArgs, ResultFolder, run_record
@@ -88,16 +89,16 @@ def _run_all(
     best: dict[Place, Best | None] = {}
     for place, setting in itertools.groupby(runs, lambda run: run.place[:2]):
         done: dict[Any, pd.DataFrame] = {}
+        costs: dict[str, FloatArray] = {}
         for run in setting:
             progress.update(bar, description=f"{place[0]} {place[1]:g} {run.name}")
             key = choices(run.dispatcher) or run.name
             if key not in done:
                 done[key] = run.episodes(args.episodes, args.seed, lambda count: progress.advance(bar, count))
-            done[run.name] = done[key].assign(dispatcher=run.name)
-            tables.append(done[run.name])
+            tables.append(done[key].assign(dispatcher=run.name))
+            costs[run.name] = tables[-1]["cost"].to_numpy(float)
             progress.update(bar, completed=len(tables) * args.episodes)
             folder.save_part(f"episodes-{len(tables):03d}", tables[-1])
         progress.update(bar, description=f"{place[0]} {place[1]:g}: the best possible")
-        costs = {name: table["cost"].to_numpy(float) for name, table in done.items() if isinstance(name, str)}
         best[place] = best_known(run.scenario, costs, args.seed)
     return tables, best

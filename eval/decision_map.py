@@ -7,12 +7,13 @@ import pandas as pd
 from rich.console import Console
 
 from agents import make_dispatcher
-from energy_route_env import Decision, Scenario, Trace, make_scenario
+from energy_route_env import Decision, Scenario, Trace
 from energy_route_env.checks import require, require_whole
 from energy_route_env.core.batch import Batch
 from energy_route_env.units import FloatArray
 from eval.figures import decision_figure, save_figure
 from eval.records import ResultArgs, run_record
+from eval.runs import scenario_at
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ class DecisionMapArgs(ResultArgs):
 def main(args: DecisionMapArgs) -> None:
     """Ask, save the table and the picture, and print where they are."""
     args.check()
-    ratio = {} if args.ratio is None else {"renewable_ratio": args.ratio}
-    scenario = make_scenario(args.scenario, **ratio)
+    scenario = scenario_at(args.scenario, args.ratio)
     maps = decision_maps(scenario, args.dispatchers, args.slots_left)
     folder = args.folder("decision-map")
     save_figure(decision_figure(maps), folder.partial / "decision_map")

@@ -1,6 +1,6 @@
 """How far a dispatcher is from the best that is possible in a setting."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -31,23 +31,17 @@ class Best(NamedTuple):
     """Whether theory has it."""
 
 
-def best_known(
-    scenario: Scenario,
-    costs: Mapping[str, FloatArray],
-    seed: int,
-    progress: Callable[[int], object] | None = None,
-) -> Best | None:
+def best_known(scenario: Scenario, costs: Mapping[str, FloatArray], seed: int) -> Best | None:
     """Return what to measure the dispatchers of a setting by, None where nothing is known.
 
     Args:
         scenario: the setting.
         costs: D_T of every dispatcher by name, each of shape (episodes,).
         seed: of the episodes' traces.
-        progress: called with the number of bounds just computed.
     """
     if scenario.can_wait:
         episodes = len(next(iter(costs.values())))
-        bounds = hindsight_bounds(scenario, draw_traces(scenario, range(min(episodes, BOUND_EPISODES)), seed), progress)
+        bounds = hindsight_bounds(scenario, draw_traces(scenario, range(min(episodes, BOUND_EPISODES)), seed))
         return Best("bound", bounds, float(bounds.mean()), is_exact=False)
     if "optimal" not in costs:
         return None

@@ -5,13 +5,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from agents import Dispatcher, make_dispatcher
+from agents import Dispatcher, Optimal, make_dispatcher
 from agents.policies import shipped_policies
 from agents.receding import RecedingHorizon
 from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import InputError
-from energy_route_env.theory.optimum import require_optimum
-from energy_route_env.theory.slot import require_no_waiting
 from eval.rollout import simulate
 
 ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "optimal", "error-0.05", "fixed-0", "fixed-1", "random")
@@ -69,9 +67,7 @@ def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[s
 def has_optimum(scenario: Scenario) -> bool:
     """Return whether the dispatcher `optimal` fits a scenario."""
     try:
-        require_no_waiting(scenario)
-        if scenario.difficulty_noise > 0:
-            require_optimum(scenario)
+        Optimal(scenario)
     except InputError:
         return False
     return True

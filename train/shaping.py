@@ -14,7 +14,7 @@ from energy_route_env.checks import require
 from energy_route_env.theory import value_function
 from energy_route_env.theory.optimum import optimum
 from energy_route_env.theory.schedule import best_schedule
-from energy_route_env.theory.slot import volatility
+from energy_route_env.theory.slot import motion_of
 from energy_route_env.units import FloatArray
 from eval.bounds import known_future
 from eval.rollout import draw_traces
@@ -33,14 +33,13 @@ class BrownianPotential:
     def __init__(self, scenario: Scenario) -> None:
         require(not scenario.continuing, "continuing", True, "False: the potential needs the time left")
         self._mean_task_j, second_j2 = best_blind_moments(scenario)
-        self._drift = scenario.arrival_rate * self._mean_task_j - scenario.harvest.mean_j
-        self._volatility = volatility(scenario, self._mean_task_j, second_j2)
+        self._motion = motion_of(scenario, self._mean_task_j, second_j2)
 
     def __call__(self, decision: Decision) -> FloatArray:
         """Return Phi in joules, shape (n,)."""
         present = (decision.due + decision.backlog) * self._mean_task_j
         following = np.maximum(decision.slots_left - 1, 0)
-        return -value_function(decision.usable_j - present, following, self._drift, self._volatility)
+        return -value_function(decision.usable_j - present, following, *self._motion)
 
 
 class OptimalPotential:

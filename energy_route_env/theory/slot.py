@@ -185,7 +185,13 @@ def brownian_motion(scenario: Scenario, routing: Routing, *, privileged: bool = 
     require_long_run_variance(scenario)
     energies_j, probabilities = routed_energies(scenario, routing, privileged)
     first, second = float(energies_j @ probabilities), float(energies_j**2 @ probabilities)
-    return BrownianMotion(scenario.arrival_rate * first - scenario.harvest.mean_j, volatility(scenario, first, second))
+    return motion_of(scenario, first, second)
+
+
+def motion_of(scenario: Scenario, first_j: float, second_j2: float) -> BrownianMotion:
+    """Return the drift and the volatility where tasks need E e and E e^2, for any sources."""
+    drift_j = scenario.arrival_rate * first_j - scenario.harvest.mean_j
+    return BrownianMotion(drift_j, volatility(scenario, first_j, second_j2))
 
 
 def cheapest(energy_j: FloatArray) -> FloatArray:

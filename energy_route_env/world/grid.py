@@ -62,5 +62,5 @@ class RecordedGrid:
         return float(self.series.mean())
 
     def draw(self, rng: np.random.Generator, n_slots: int, start: int | None) -> FloatArray:
-        series = self.series
-        return window(series, int(rng.integers(len(series))) if start is None else start, n_slots)
+        (column,) = read_columns(self.file, (self.column,))
+        return self.factor * window(column, int(rng.integers(len(column))) if start is None else start, n_slots)
