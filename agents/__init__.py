@@ -14,7 +14,11 @@ from agents.analytic import (
     slot_for_theory as slot_for_theory,
     slot_law as slot_law,
 )
-from agents.deferral import GreedyDeferral as GreedyDeferral, SurplusDeferral as SurplusDeferral
+from agents.deferral import (
+    CheapHours as CheapHours,
+    GreedyDeferral as GreedyDeferral,
+    SurplusDeferral as SurplusDeferral,
+)
 from agents.dispatcher import Dispatcher as Dispatcher
 from agents.optimal import Optimal as Optimal
 from agents.receding import OnClimatology as OnClimatology, OnFuture as OnFuture, OnPersistence as OnPersistence

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel, Router, ScalingLaw
-from agents.deferral import GreedyDeferral, SurplusDeferral
+from agents.deferral import CheapHours, GreedyDeferral, SurplusDeferral
 from agents.dispatcher import Dispatcher
 from agents.optimal import Optimal
 from agents.receding import OnClimatology, OnFuture, OnPersistence
@@ -36,6 +36,7 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
     "optimal": Optimal,
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,
+    "cheap-hours": CheapHours,
     "receding-persistence": OnPersistence,
     "receding-climatology": OnClimatology,
     "receding-perfect": OnFuture,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from agents import Oracle
 from energy_route_env import Scenario, Trace
+from energy_route_env.decision import Before, Outlook
 from energy_route_env.env import require_trace
 from energy_route_env.theory.schedule import Future, best_schedule
 from energy_route_env.units import FloatArray, IntArray
@@ -59,18 +60,27 @@ def _least_auxiliary(scenario: Scenario, trace: Trace) -> float:
 
 def known_future(scenario: Scenario, trace: Trace) -> Future:
     """Return what a trace brings, with every task on its truly cheapest model."""
-    horizon, waits = scenario.horizon_slots, trace.deadline_slots > 0
+    horizon = scenario.horizon_slots
     energy_j = scenario.energy_j(trace.difficulty).min(axis=-1)
-    due = np.minimum(trace.task_slot + np.minimum(trace.deadline_slots, horizon), horizon)
-    weights = np.ones(horizon) if trace.grid_weight is None else trace.grid_weight
+    due_slot = np.minimum(trace.task_slot + np.minimum(trace.deadline_slots, horizon), horizon)
+    before = Before(None, None, None)
+    return future_of(
+        scenario, Outlook(0, before, trace.harvest_j, trace.grid_weight, trace.task_slot, due_slot, energy_j)
+    )
+
+
+def future_of(scenario: Scenario, seen: Outlook) -> Future:
+    """Return what a whole episode brings, as a privileged dispatcher sees it before its first decision."""
+    horizon, waits = scenario.horizon_slots, seen.due_slot > seen.task_slot
+    weights = np.ones(horizon) if seen.grid_weight is None else seen.grid_weight
 
     def by_slot(slots: IntArray, which: NDArray[np.bool_]) -> Any:
-        return np.bincount(slots[which], energy_j[which], horizon + 1)
+        return np.bincount(slots[which], seen.energy_j[which], horizon + 1)
 
     return Future(
-        harvest_j=np.append(trace.harvest_j, 0.0),
-        demand_j=by_slot(trace.task_slot, ~waits),
-        arrived_j=by_slot(trace.task_slot, waits).cumsum(),
-        due_j=by_slot(due, waits).cumsum(),
+        harvest_j=np.append(seen.harvest_j, 0.0),
+        demand_j=by_slot(seen.task_slot, ~waits),
+        arrived_j=by_slot(seen.task_slot, waits).cumsum(),
+        due_j=by_slot(seen.due_slot, waits).cumsum(),
         weight=np.append(weights, weights[-1]),  # what is left at the end counts as in the last slot
     )

@@ -172,3 +172,31 @@ def test_the_best_in_solar_stay_above_the_bound_and_reach_it_on_some_trace() -> 
 def test_no_dispatcher_beats_the_bound_on_any_of_2000_traces_of_solar() -> None:
     names = ("oracle", "myopic", "error-0.05", "fixed-0", "fixed-1", "random", "greedy-deferral", "surplus-deferral")
     assert beaten_by(SOLAR, (*names, "learned"), 2000) <= 1e-6
+
+
+@pytest.mark.parametrize("name", ["carbon", "solar"])
+def test_prices_are_slopes_of_what_is_still_to_come(name: str) -> None:
+    """It is convex in the charge and in what has run, so it lies above every line of its slope: 5 slots, both ways."""
+    scenario = make_scenario(name, horizon_slots=96)
+    (trace,) = draw_traces(scenario, [4], 1)
+    future, battery = known_future(scenario, trace), scenario.battery
+    best, unit_j = best_schedule(future, battery), scenario.mean_demand_j
+
+    def to_come(slot: int, stored_j: float, served_j: float) -> float:
+        rest = Future(*(values[slot + 1 :] for values in future))
+        rest = rest._replace(arrived_j=rest.arrived_j - served_j, due_j=np.maximum(rest.due_j - served_j, 0.0))
+        return best_schedule(rest, battery._replace(initial_battery_j=stored_j)).auxiliary
+
+    sloped = 0
+    for slot in (5, 20, 40, 60, 80):
+        stored_j, served_j = max(best.battery_j[slot], 0.0), best.served_j[slot]
+        here = to_come(slot, stored_j, served_j)
+        for more_j in (-unit_j, unit_j):
+            if stored_j + more_j >= 0:
+                slope = best.stored_price[slot] * more_j
+                assert to_come(slot, stored_j + more_j, served_j) >= here - slope - 1e-6 * best.auxiliary
+            if served_j + more_j <= future.arrived_j[slot]:
+                slope = best.served_price[slot] * more_j
+                assert to_come(slot, stored_j, served_j + more_j) >= here - slope - 1e-6 * best.auxiliary
+                sloped += slope != 0
+    assert sloped > 2

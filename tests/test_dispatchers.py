@@ -6,6 +6,7 @@ from helpers.decisions import BOUND, decision, decisions_of
 from numpy.typing import NDArray
 
 from agents import (
+    CheapHours,
     ErrorProne,
     FixedModel,
     GreedyDeferral,
@@ -43,6 +44,7 @@ NAMES = {
     "variance-aware": VarianceAware,
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,
+    "cheap-hours": CheapHours,
 }
 
 

@@ -33,7 +33,8 @@ class Compared(Dispatcher):
 
 
 def drawn(scenario: Scenario, name: str, episodes: int) -> np.ndarray:
-    return simulate(scenario, make_dispatcher(name, scenario), episodes, SEED).auxiliary_j[:, -1]
+    """What each episode counts in the scenario's unit."""
+    return simulate(scenario, make_dispatcher(name, scenario), episodes, SEED).cost[:, -1]
 
 
 def test_every_shipped_policy_is_small_with_a_card_that_says_how_to_make_it() -> None:
@@ -75,6 +76,26 @@ def test_in_solar_the_policy_is_far_below_myopic_and_level_with_the_best_heurist
         difference = Estimate.of(learned - bound * other)
         assert difference.mean <= 4 * difference.standard_error
     assert learned.mean() < 0.6 * myopic.mean()
+
+
+def cost_ratio(name: str, other: str, at_most: float, episodes: int) -> float:
+    """The learned policy's cost over another's on the same traces; at most this but for 4 standard errors, paired."""
+    scenario = make_scenario(name)
+    learned, best = (
+        simulate(scenario, make_dispatcher(which, scenario), episodes, SEED).cost[:, -1] for which in ("learned", other)
+    )
+    difference = Estimate.of(learned - at_most * best)
+    assert difference.mean <= 4 * difference.standard_error
+    return float(learned.mean() / best.mean())
+
+
+def test_in_carbon_the_policy_is_below_greedy_deferral_and_the_rule_it_learned_from() -> None:
+    assert cost_ratio("carbon", "greedy-deferral", 0.97, 500) < 0.97
+    assert cost_ratio("carbon", "cheap-hours", 1.01, 500) < 1.01
+
+
+def test_in_gusty_the_policy_is_below_surplus_deferral() -> None:
+    assert cost_ratio("gusty", "surplus-deferral", 1.0, 500) < 1.0
 
 
 @pytest.mark.parametrize("name", shipped_policies())

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import tyro
 from rich.progress import Progress
+from stable_baselines3 import PPO
 
 from agents import make_dispatcher
 from agents.policies import shipped_policies
@@ -22,7 +23,7 @@ from eval.rollout import simulate
 from eval.statistics import Estimate
 from train.__main__ import main as command_line
 from train.ppo import PPOArgs, main
-from train.settings import SETTINGS, PPOSettings, settings_for
+from train.settings import SETTINGS, PPOSettings, Shaping, settings_for
 
 SETTINGS_HERE: PPOSettings = {"steps": 20_000, "num_envs": 64, "rollout_steps": 32, "batch_size": 1024}
 SHORT: dict[str, Any] = {
@@ -86,10 +87,17 @@ def test_the_card_tells_how_the_policy_was_made_and_what_it_achieves(tmp_path: P
 
 
 def test_the_shipped_policies_cards_name_the_command_that_makes_them() -> None:
-    for name, shaping in (("paper", "brownian"), ("uncertain", "brownian"), ("solar", "none")):
+    known: tuple[tuple[str, Shaping, str, int], ...] = (
+        ("paper", "brownian", "", 1),
+        ("uncertain", "brownian", "", 1),
+        ("solar", "none", "", 1),
+        ("gusty", "hindsight", "surplus-deferral", 3),
+        ("carbon", "hindsight", "cheap-hours", 3),
+    )
+    for name, shaping, teacher, seeds in known:
         card = json.loads(shipped_policies()[name].with_suffix(".json").read_text())
         args = tyro.cli(PPOArgs, args=shlex.split(card["command"])[4:])
-        assert args == PPOArgs(scenario=name, shaping=shaping)
+        assert args == PPOArgs(scenario=name, shaping=shaping, clone=teacher, seeds=seeds)
         assert card["settings"] == settings_for(name, shaping) | {"hidden_sizes": [64, 64]}
 
 
@@ -136,6 +144,31 @@ def test_a_run_killed_and_resumed_ends_bit_for_bit_like_one_never_stopped(tmp_pa
     columns = ["steps", "auxiliary_j", "ratio_to_myopic"]
     curves = [pd.read_csv(run / "seed-0" / "curve.csv")[columns] for run in (whole, tmp_path / "killed")]
     pd.testing.assert_frame_equal(*curves)
+
+
+def test_a_run_in_hindsight_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prices of the episodes under way are in the checkpoint: half of each could not be solved again."""
+    given: dict[str, Any] = {"scenario": "solar", "shaping": "hindsight", "clone": "surplus-deferral", "horizon": 30}
+    monkeypatch.setattr("train.cloning.EPISODES", 2)
+    whole = train(tmp_path, name="whole", **given)
+    with monkeypatch.context() as stopped, pytest.raises(SystemExit):
+        stopped.setattr("stable_baselines3.PPO.train", _stopping_after(5))
+        train(tmp_path, name="killed", **given)
+    assert (tmp_path / "killed" / "seed-0" / "checkpoint.pt").exists()
+    train(tmp_path, name="killed", resume=True, **given)
+    assert weights(tmp_path / "killed") == weights(whole)
+
+
+def _stopping_after(updates: int) -> Any:
+    """PPO's update, which stops the program after so many."""
+    plain, done = PPO.train, []
+
+    def update(model: PPO) -> None:
+        done.append(plain(model))
+        if len(done) == updates:
+            sys.exit(0)
+
+    return update
 
 
 def test_one_seed_gives_one_policy_and_another_seed_another(tmp_path: Path) -> None:

@@ -46,6 +46,17 @@ def test_solar_is_far_below_myopic_and_level_with_the_best_heuristic(tmp_path: P
     assert results["ratio_to_surplus-deferral"].mean() <= 1.02
 
 
+def test_carbon_is_below_greedy_deferral_and_level_with_the_rule_it_learned_from(tmp_path: Path) -> None:
+    results = trained(tmp_path, scenario="carbon", shaping="hindsight", clone="cheap-hours", final_episodes=1000)
+    assert results["ratio_to_greedy-deferral"].mean() <= 0.97
+    assert results["ratio_to_cheap-hours"].mean() <= 1.01
+
+
+def test_gusty_is_below_surplus_deferral(tmp_path: Path) -> None:
+    results = trained(tmp_path, scenario="gusty", shaping="hindsight", clone="surplus-deferral", final_episodes=1000)
+    assert results["ratio_to_surplus-deferral"].mean() <= 1.0
+
+
 @pytest.mark.parametrize("name", ["paper", "uncertain"])
 def test_a_cards_command_trains_a_policy_as_good_as_the_shipped_one(name: str, tmp_path: Path) -> None:
     shipped = Path(__file__).parents[1] / "agents" / "policies" / f"{name}.safetensors"

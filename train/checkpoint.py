@@ -9,8 +9,7 @@ import torch
 from stable_baselines3 import PPO
 
 from energy_route_env.files import write_atomically
-from train.settings import Shaping
-from train.shaping import shape
+from train.shaping import PotentialShaping
 
 Curve = list[dict[str, float]]
 """A learning curve's points."""
@@ -23,7 +22,7 @@ def save_checkpoint(path: Path, model: PPO, curve: Curve) -> None:
     model.save(algorithm)
     state = {
         "algorithm": algorithm.getvalue(),
-        "envs": pickle.dumps(model.env.unwrapped),
+        "envs": pickle.dumps((model.env.unwrapped, getattr(model.env, "potential", None))),
         "random": (np.random.get_state(), torch.get_rng_state()),  # noqa: NPY002  (SB3 shuffles with it)
         "curve": curve,
     }
@@ -31,11 +30,13 @@ def save_checkpoint(path: Path, model: PPO, curve: Curve) -> None:
     write_atomically(path, whole.getvalue())
 
 
-def load_checkpoint(path: Path, shaping: Shaping) -> tuple[PPO, Curve]:
+def load_checkpoint(path: Path) -> tuple[PPO, Curve]:
     """Load what `save_checkpoint` saved. It unpickles, so load only your own files."""
     torch.set_num_threads(1)
     state = torch.load(path, weights_only=False)
-    envs = shape(pickle.loads(state["envs"]), shaping)
+    envs, potential = pickle.loads(state["envs"])
+    if potential is not None:
+        envs = PotentialShaping(envs, potential, resumed=True)
     model = PPO.load(io.BytesIO(state["algorithm"]), env=envs, device="cpu", force_reset=False)
     numpy_state, torch_state = state["random"]
     np.random.set_state(numpy_state)  # noqa: NPY002

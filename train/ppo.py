@@ -27,6 +27,7 @@ from eval.records import run_record
 from eval.rollout import simulate
 from eval.statistics import Estimate
 from train.checkpoint import Curve, load_checkpoint, save_checkpoint
+from train.cloning import VALUE_FIRST, clone, let_the_policy_learn
 from train.sb3_vec_env import SB3EnergyRoute
 from train.settings import PPOSettings, Shaping, settings_for
 from train.shaping import PotentialShaping, shape
@@ -48,7 +49,11 @@ class PPOArgs:
     continuing: bool = False
     """Hide the time left and treat the horizon as a truncation."""
     shaping: Shaping = "none"
-    """Potential-based reward shaping: none, brownian (value function), optimum, or prices (of the hindsight bound)."""
+    """Potential-based reward shaping: none, brownian (value function), optimum, or prices or hindsight (both of the
+    hindsight bound)."""
+    clone: str = ""
+    """Name of a dispatcher to learn from before PPO; by default none. Then the value function learns alone for the
+    first tenth of the decisions."""
     seed: int = 0
     """Seed of the first training."""
     seeds: int = 1
@@ -79,6 +84,8 @@ class PPOArgs:
         for name, low in least.items():
             require_whole(name, getattr(self, name), low)
         require(self.name == Path(self.name).name, "name", self.name, "a plain folder name")
+        if self.clone:
+            make_dispatcher(self.clone, self.make_scenario())  # its name
         shapeless = self.shaping == "none" or not self.continuing
         require(shapeless, "continuing", self.continuing, "False with shaping: the potential needs the time left")
 
@@ -172,9 +179,11 @@ def train(training: Training) -> PPO:
     settings, shaping, curve = training.settings, training.args.shaping, Curve()
     checkpoint = training.folder / "checkpoint.pt"
     if checkpoint.exists():
-        model, curve = load_checkpoint(checkpoint, shaping)
+        model, curve = load_checkpoint(checkpoint)
     else:
         model = make_model(make_envs(training.scenario, settings, shaping), settings, training.seed)
+        if training.args.clone:
+            clone(model, training.scenario, make_dispatcher(training.args.clone, training.scenario), training.seed)
     model.set_logger(configure(str(training.folder / "tensorboard"), ["tensorboard"]))
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=training.console) as progress:
@@ -200,11 +209,13 @@ class Monitor(BaseCallback):
         self._bar = self._progress.add_task(self._name, total=total, completed=self.num_timesteps)
 
     def _on_rollout_start(self) -> None:
+        assert isinstance(self.model, PPO)
         args, done = self._training.args, self._curve[-1]["steps"] if self._curve else 0
+        first = VALUE_FIRST * self._training.settings["steps"] if args.clone else 0
+        let_the_policy_learn(self.model, self.num_timesteps >= first)
         if self.num_timesteps - done >= self._training.settings["steps"] / args.curve_points:
             self.evaluate()
         if self.num_timesteps - self._saved >= args.checkpoint_steps:
-            assert isinstance(self.model, PPO)
             save_checkpoint(self._training.folder / "checkpoint.pt", self.model, self._curve)
             self._saved = self.num_timesteps
 
@@ -269,6 +280,7 @@ def finish(training: Training, model: PPO) -> None:
         },
         "algorithm": "PPO",
         "shaping": args.shaping,
+        "clone": args.clone,
         "settings": settings,
         "seed": training.seed,
         "steps": model.num_timesteps,
@@ -282,7 +294,8 @@ def finish(training: Training, model: PPO) -> None:
 
 def evaluate(scenario: Scenario, dispatcher: Dispatcher, episodes: int, seed: int) -> dict[str, Any]:
     """Compare a dispatcher with analytic ones on the same traces."""
-    names = ("myopic", "surplus-deferral") if scenario.can_wait else ("myopic",)
+    names = ["myopic", *(["surplus-deferral"] if scenario.can_wait else [])]
+    names += ["greedy-deferral", "cheap-hours"] if scenario.grid_source is not None else []
     references = {name: _cost(scenario, make_dispatcher(name, scenario), episodes, seed) for name in names}
     result = _compared(_cost(scenario, dispatcher, episodes, seed), references)
     return {"episodes": episodes, "seed": seed} | result

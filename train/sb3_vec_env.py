@@ -78,9 +78,9 @@ class SB3EnergyRoute(VecEnv):
             "episode": episode,
         }
 
-    def decision(self) -> Decision:
-        """Return the decisions at hand, as dispatchers see them."""
-        return self.envs.decision()
+    def decision(self, privileged: bool = False) -> Decision:
+        """Return the decisions at hand as dispatchers see them; a privileged one sees the truth too."""
+        return self.envs.decision(privileged)
 
     def close(self) -> None:
         self.envs.close()

@@ -18,6 +18,7 @@ from energy_route_env.theory.slot import motion_of
 from energy_route_env.units import FloatArray
 from eval.bounds import known_future
 from eval.rollout import draw_traces
+from train.hindsight import HindsightPotential
 from train.sb3_vec_env import SB3EnergyRoute
 from train.settings import Shaping
 
@@ -99,10 +100,12 @@ def marginal_prices(scenario: Scenario, episodes: int = 30, seed: int = 2_000_00
 
 
 PRICED = "one with tasks that can wait and a battery of finite capacity, for the shaping prices"
-POTENTIALS: dict[str, Callable[[Scenario], Callable[[Decision], FloatArray]]] = {
+Potential = Callable[[Decision], FloatArray]
+POTENTIALS: dict[str, Callable[[Scenario], Potential]] = {
     "brownian": BrownianPotential,
     "optimum": OptimalPotential,
     "prices": PricePotential,
+    "hindsight": HindsightPotential,
 }
 
 
@@ -116,21 +119,35 @@ class PotentialShaping(VecEnvWrapper):
 
     venv: SB3EnergyRoute
 
-    def __init__(self, venv: SB3EnergyRoute, potential: Callable[[Decision], FloatArray]) -> None:
+    def __init__(self, venv: SB3EnergyRoute, potential: Potential, resumed: bool = False) -> None:
+        """Wrap the environments; `resumed` says that the potential knows the episodes under way."""
         super().__init__(venv)
-        self._potential = potential
-        self._before = self._potential(venv.decision())  # episodes may be under way
+        self.potential = potential
+        self._hindsight = potential if isinstance(potential, HindsightPotential) else None
+        self._look(np.arange(0 if resumed else venv.num_envs))
+
+    def _look(self, begun: NDArray[np.intp]) -> None:
+        """Work out the potential of the decisions at hand; in the rows that have begun an episode begins."""
+        self._decision = self.venv.decision(privileged=self._hindsight is not None)
+        if self._hindsight is not None:
+            self._hindsight.begin(self._decision, begun)
+        self._phi = self.potential(self._decision)
 
     def reset(self) -> NDArray[np.float32]:
         observation: Any = self.venv.reset()
-        self._before = self._potential(self.venv.decision())
+        self._look(np.arange(self.num_envs))
         return observation
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        if self._hindsight is not None:
+            self._hindsight.acted(self._decision, actions)
+        self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         observation, reward, done, infos = self.venv.step_wait()
-        after = self._potential(self.venv.decision())
-        gained = np.where(done, 0.0, after) - self._before
-        self._before = after
+        before = self._phi
+        self._look(np.flatnonzero(done))
+        gained = np.where(done, 0.0, self._phi) - before
         return observation, (reward + gained / self.venv.reward_unit).astype(np.float32), done, infos
 
 

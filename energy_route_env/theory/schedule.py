@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from energy_route_env.core.state import Battery
 from energy_route_env.units import FloatArray
@@ -35,6 +36,12 @@ class Schedule(NamedTuple):
     """What can wait and has been run by the end of each slot, shape (n,)."""
     grid_j: FloatArray
     """What the grid supplies in each slot, shape (n,)."""
+    battery_j: FloatArray
+    """What the battery holds at the end of each slot, shape (n,)."""
+    stored_price: FloatArray
+    """By how much a joule more in the battery at the end of each slot lessens `auxiliary`, shape (n,)."""
+    served_price: FloatArray
+    """By how much a joule more that has been run by then lessens it, likewise."""
 
 
 def best_schedule(future: Future, battery: Battery, haste: float = 0.0) -> Schedule:
@@ -64,8 +71,8 @@ def best_schedule(future: Future, battery: Battery, haste: float = 0.0) -> Sched
     n = len(future.harvest_j)
     unit_j = (future.demand_j.sum() + future.arrived_j[-1]) / n  # the solver's tolerances are absolute
     if unit_j == 0:
-        return Schedule(0.0, np.zeros(n), np.zeros(n))
-    rows, limits_j = _constraints(future, battery)
+        return Schedule(0.0, *np.zeros((5, n)))
+    rows, limits_j, needed = _constraints(future, battery)
     lowest_j = np.concatenate([future.due_j, np.zeros(2 * n)])
     highest_j = np.concatenate([future.arrived_j, np.full(n, battery.capacity_j), np.full(n, np.inf)])
     bounds: Any = np.column_stack([lowest_j, highest_j]) / unit_j
@@ -75,12 +82,25 @@ def best_schedule(future: Future, battery: Battery, haste: float = 0.0) -> Sched
     result: Any = linprog(costs, rows, limits_j / unit_j, bounds=bounds, method="highs-ds", options=options)
     if result.status != 0:
         raise RuntimeError(f"The linear programme was not solved: {result.message}")
-    served_j, _, grid_j = result.x.reshape(3, n) * unit_j
-    return Schedule(float(future.weight @ grid_j), served_j, grid_j)
+    served_j, battery_j, grid_j = result.x.reshape(3, n) * unit_j
+    duals = np.zeros(len(needed))
+    duals[needed] = -unit * result.ineqlin.marginals
+    prices = _prices(duals.reshape(4, n), battery)
+    return Schedule(float(future.weight @ grid_j), served_j, grid_j, battery_j, *prices)
 
 
-def _constraints(future: Future, battery: Battery) -> tuple[Any, FloatArray]:
-    """Return the rows A and limits b of A x <= b, x the vectors V, B and g one after the other."""
+def _prices(duals: FloatArray, battery: Battery) -> FloatArray:
+    """Return what a joule more stored, and one more served, by each slot's end is worth, shape (2, n).
+
+    Either loosens limits of the slot after it. `duals` says what that is worth, by the rows of `_rows`.
+    """
+    rising, charging, drawing, own = duals
+    stored = charging / battery.charge_efficiency + battery.discharge_efficiency * drawing + own
+    return np.append(np.stack([stored, charging + drawing - rising])[:, 1:], np.zeros((2, 1)), axis=1)
+
+
+def _constraints(future: Future, battery: Battery) -> tuple[Any, FloatArray, NDArray[np.bool_]]:
+    """Return rows A and limits b of A x <= b, x the vectors V, B and g one after the other, and which rows they are."""
     n = len(future.harvest_j)
     start_j = np.zeros(n)
     start_j[0] = battery.initial_battery_j
@@ -91,7 +111,7 @@ def _constraints(future: Future, battery: Battery) -> tuple[Any, FloatArray]:
     always, varies = np.ones(n, bool), np.full(n, future.weight.min() < future.weight.max())
     charging = future.harvest_j > 0  # elsewhere the limit of drawing is enough
     needed = np.concatenate([always, charging, always, varies])
-    return _rows(n, charge, discharge)[needed], limits_j[needed]
+    return _rows(n, charge, discharge)[needed], limits_j[needed], needed
 
 
 @lru_cache(maxsize=512)

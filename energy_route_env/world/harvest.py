@@ -200,5 +200,10 @@ class ScaledHarvest:
         long_run = self.source.long_run_variance_j2
         return None if long_run is None else self.factor**2 * long_run
 
+    @property
+    def correlation(self) -> float:
+        """That of a slot with the next one, where the source declares it; else 0."""
+        return getattr(self.source, "correlation", 0.0)
+
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         return self.factor * self.source.draw(rng, n_slots)
