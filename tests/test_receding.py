@@ -207,17 +207,14 @@ def test_where_a_source_remembers_the_present_departure_from_the_mean_fades_with
     np.testing.assert_allclose(OnClimatology(scenario).harvest_ahead(seen) / mean_j, [2.0, 1.5, 1.25], rtol=1e-12)
 
 
-def test_in_gusty_the_present_wind_helps_the_plan() -> None:
-    """40 traces, paired: by 4 standard errors below the plan that expects the mean at once."""
+def test_in_gusty_the_present_wind_tells_the_next_eight_hours_better_than_the_mean() -> None:
+    """100 traces; in theory the error's square is 1 - rho^(2 k) of the mean's at k slots: 0.57 over 32 slots."""
     gusty = make_scenario("gusty")
-    traces = draw_traces(gusty, range(40), 0)
-    plain = run_traces(gusty, OnTheMean(gusty, 16), traces).auxiliary_j[:, 0]
-    assert Estimate.of(plain - drawn_j(gusty, "receding-climatology-16", traces)).deviation(0) > BOUND
-
-
-class OnTheMean(OnClimatology):
-    def harvest_ahead(self, seen: Outlook) -> Any:
-        return climatology_j(self.scenario, None)[seen.slot + 1 :]
+    harvest_j = np.array([trace.harvest_j for trace in draw_traces(gusty, range(100), 0)])
+    plan = OnClimatology(gusty)
+    ahead_j = np.array([plan.harvest_ahead(nothing_waits(99, row_j[:100]))[:32] for row_j in harvest_j])
+    told, mean = (((guess_j - harvest_j[:, 100:132]) ** 2).mean() for guess_j in (ahead_j, gusty.harvest.mean_j))
+    assert told < 0.8 * mean
 
 
 @pytest.mark.parametrize("name", NAMES)

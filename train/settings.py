@@ -72,7 +72,7 @@ _VOLATILE: PPOSettings = {
 _PRICED: PPOSettings = _WAITING | {"gae_lambda": 0.95, "reward_unit_tasks": 5.0}
 # A reward in hindsight is its decision's share of what is lost against the bound. Its prices know what a policy cannot,
 # and so undervalue running early: the value function must make up for that, which is why lambda is not 0. With 0.97 and
-# a learning rate of 1e-3, `carbon` lost again what it had gained after a million decisions.
+# a learning rate of 1e-3 `carbon` had lost again after two million decisions what it had gained after one.
 _HINDSIGHT: PPOSettings = {
     "rollout_steps": 256,
     "batch_size": 8192,
