@@ -69,10 +69,11 @@ def _fit(model: PPO, observation: torch.Tensor, answer: torch.Tensor) -> None:
     optimizer = torch.optim.Adam(model.policy.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, PASSES * -(-len(observation) // BATCH_SIZE))
     for _ in range(PASSES):
-        for rows in torch.randperm(len(observation)).split(BATCH_SIZE):
+        order: Any = torch.randperm(len(observation))
+        for rows in order.split(BATCH_SIZE):
             distribution: Any = model.policy.get_distribution(observation[rows])
             scores = distribution.distribution.logits
-            loss = torch.nn.functional.cross_entropy(scores, answer[rows], label_smoothing=DOUBT)
+            loss: Any = torch.nn.functional.cross_entropy(scores, answer[rows], label_smoothing=DOUBT)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -59,7 +59,7 @@ class HindsightPotential:
 
     def __call__(self, decision: Decision) -> FloatArray:
         """Return Phi, shape (n,)."""
-        due_j = decision.due * self._scenario.myopic_moments[0]  # their mean
+        due_j = decision.due.astype(np.float64) * self._scenario.myopic_moments[0]  # their mean
         horizon = self._scenario.horizon_slots
         at = np.arange(decision.n), np.minimum(horizon - decision.slots_left, horizon - 1)
         stored = self._stored_price[at] * self._stored_j(decision, due_j)
