@@ -274,14 +274,17 @@ class Scenario:
         deadlines = draw_deadlines(rng, self.deferrable_share, self.deadline_slots, len(slot))
         difficulty = draw_noise(rng, observed, self.difficulty_noise)
         grid_past, grid = self._draw_grid(rng, start)
-        trace = Trace(harvest, slot, difficulty, observed, deadlines, grid, past, grid_past, start)
+        drawn = self.costs.draw_attempts(rng, difficulty) or (None, None)
+        trace = Trace(harvest, slot, difficulty, observed, deadlines, grid, past, grid_past, start, *drawn)
         if self._has_own_source:
             self.require_fits(trace)
         return trace
 
     def require_fits(self, trace: Trace) -> None:
         """Raise an InputError if the trace cannot be an episode of this scenario."""
-        trace.check_fits(self.horizon_slots, self.can_wait, self.day_slots * (self.grid_source is not None))
+        trace.check_fits(
+            self.horizon_slots, self.can_wait, len(self.models), self.day_slots * (self.grid_source is not None)
+        )
 
     @property
     def _has_own_source(self) -> bool:

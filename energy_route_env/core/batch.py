@@ -89,7 +89,8 @@ class Batch:
     def _fit(self, trace: Trace) -> None:
         """Make more room if a trace needs it."""
         room = self.world.task_slot.shape[1] - 1
-        apart = self._apart or trace.observed_difficulty is not trace.difficulty
+        is_seen = trace.observed_difficulty is trace.difficulty and trace.energy_j is None
+        apart = self._apart or not is_seen
         if trace.n_tasks > room or apart > self._apart:
             wanted = max(room, trace.n_tasks + trace.n_tasks // 8)
             self.world = tables.with_room(self.world, self.scenario, wanted, apart)

@@ -54,7 +54,7 @@ def write(world: World, i: int, scenario: Scenario, trace: Trace, apart: bool) -
     np.add.accumulate(np.bincount(trace.task_slot, minlength=horizon + 1), out=world.arrived[i])
     _write_tasks(world.task_slot[i], trace.task_slot, horizon)
     _write_tasks(world.difficulty[i], trace.difficulty, scenario.middle_difficulty)
-    world.energy_j[i, :n] = scenario.energy_j(trace.difficulty)
+    world.energy_j[i, :n] = scenario.energy_j(trace.difficulty) if trace.energy_j is None else trace.energy_j
     world.energy_j[i, n] = 0.0
     if apart:
         _write_tasks(world.observed_difficulty[i], trace.observed_difficulty, scenario.middle_difficulty)

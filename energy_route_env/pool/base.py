@@ -1,12 +1,21 @@
 """What a pool of models must provide."""
 
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from energy_route_env.pool.noise_grid import gauss_rule
 from energy_route_env.units import FloatArray
+
+
+class Attempts(NamedTuple):
+    """What would happen to each of n tasks on each model, drawn once so that it does not depend on what is chosen."""
+
+    energy_j: FloatArray
+    """Joules of one query, shape (n, n_models)."""
+    solved: NDArray[np.bool_]
+    """Whether the model solves it, likewise."""
 
 
 @runtime_checkable
@@ -15,7 +24,7 @@ class Pool(Protocol):
 
     @property
     def n_params(self) -> tuple[float, ...]:
-        """Parameter count of each model; it names the model in pictures, tables and cards."""
+        """Parameter count of each model."""
 
     @property
     def skill_slope(self) -> float:
@@ -27,8 +36,20 @@ class Pool(Protocol):
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
         """Return a task's seconds on every model, by true difficulty; shape `difficulty.shape + (n_models,)`."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each model is called in pictures and tables."""
+        return tuple(map(model_name, self.n_params))
+
     def __len__(self) -> int:
         return len(self.n_params)
+
+    def draw_attempts(self, rng: np.random.Generator, difficulty: FloatArray) -> Attempts | None:
+        """Draw what happens to tasks of these true difficulties, shape (n,), on every model.
+
+        None where a task's energy follows from its difficulty and every model solves it.
+        """
+        return None
 
     def possible_energy_j(self, observed: ArrayLike, noise: float) -> tuple[FloatArray, FloatArray]:
         """Return the energies at the nodes of the difficulty's noise, and the nodes' probabilities.
@@ -50,3 +71,9 @@ class Pool(Protocol):
             return self.energy_j(observed)
         energies, weights = self.possible_energy_j(observed, noise)
         return energies @ weights
+
+
+def model_name(n_params: float) -> str:
+    """Return a parameter count as models are called: 1e10 is 10B."""
+    scale, letter = next((s for s in ((1e12, "T"), (1e9, "B"), (1e6, "M")) if n_params >= s[0]), (1.0, ""))
+    return f"{n_params / scale:.3g}{letter}"

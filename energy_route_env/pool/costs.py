@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from energy_route_env.checks import require
-from energy_route_env.pool.base import Pool
+from energy_route_env.pool.base import Attempts, Pool
 from energy_route_env.units import FloatArray, IntArray
 
 
@@ -39,6 +39,11 @@ class TaskCosts:
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
         """Seconds of one query of these true difficulties on every model, shape `difficulty.shape + (n_models,)`."""
         return self._look_up("latency_s", difficulty, self._pool.latency_s)
+
+    def draw_attempts(self, rng: np.random.Generator, difficulty: FloatArray) -> Attempts | None:
+        """Draw what happens to tasks of these true difficulties, shape (n,), on every model (see `Pool`)."""
+        attempts = self._pool.draw_attempts(rng, difficulty)
+        return attempts and attempts._replace(energy_j=self._queries * attempts.energy_j)
 
     def _look_up(self, name: str, difficulty: ArrayLike, compute: Callable[[ArrayLike], FloatArray]) -> FloatArray:
         wanted = np.asarray(difficulty, float)

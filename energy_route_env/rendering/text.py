@@ -48,8 +48,8 @@ class View:
 
     @property
     def actions(self) -> list[str]:
-        names = [model_name(n) for n in self.scenario.models.n_params]
-        return [*names, "defer"] if self.scenario.can_wait else names
+        names = self.scenario.models.names
+        return [*names, "defer"] if self.scenario.can_wait else list(names)
 
     @property
     def chosen(self) -> int | None:
@@ -84,12 +84,6 @@ class View:
 def has_days(scenario: Scenario) -> bool:
     """Whether an episode lasts a day or longer."""
     return scenario.horizon_slots * scenario.slot_seconds >= DAY_S
-
-
-def model_name(n_params: float) -> str:
-    """Return a parameter count as models are called: 1e10 is 10B."""
-    scale, letter = next((s for s in ((1e12, "T"), (1e9, "B"), (1e6, "M")) if n_params >= s[0]), (1.0, ""))
-    return f"{n_params / scale:.3g}{letter}"
 
 
 def describe(view: View) -> str:
