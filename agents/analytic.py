@@ -196,5 +196,4 @@ def choices(dispatcher: Dispatcher) -> tuple[float, ...] | None:
     base = dispatcher.acts_as
     if not isinstance(base, Deterministic):
         return None
-    tasks, _, _ = possible_tasks(base.scenario)
-    return (base.overhead_j, *base.choose(tasks).tolist())
+    return (base.overhead_j, *base.choose(possible_tasks(base.scenario).tasks).tolist())

@@ -18,6 +18,17 @@ class Attempts(NamedTuple):
     """Whether the model solves it, likewise."""
 
 
+class PossibleAttempts(NamedTuple):
+    """What can happen to each of n tasks in k ways: the law that `Attempts` are drawn from."""
+
+    energy_j: FloatArray
+    """Joules of one query on every model, shape (n, k, n_models)."""
+    chance: FloatArray
+    """The probability that the model solves it, independent between models, likewise."""
+    probability: FloatArray
+    """The probability of each way, shape (n, k)."""
+
+
 @runtime_checkable
 class Pool(Protocol):
     """Models to route to; action k sends a task to the k-th. To add a pool, subclass this and write the first four."""
@@ -50,6 +61,11 @@ class Pool(Protocol):
         None where a task's energy follows from its difficulty and every model solves it.
         """
         return None
+
+    def possible_attempts(self, difficulty: FloatArray) -> PossibleAttempts:
+        """Return the law of what happens to tasks of these true difficulties, shape (n,), for theory."""
+        energy_j = self.energy_j(difficulty)[:, None]
+        return PossibleAttempts(energy_j, np.ones_like(energy_j), np.ones(energy_j.shape[:2]))
 
     def possible_energy_j(self, observed: ArrayLike, noise: float) -> tuple[FloatArray, FloatArray]:
         """Return the energies at the nodes of the difficulty's noise, and the nodes' probabilities.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from energy_route_env.checks import require
-from energy_route_env.pool.base import Attempts, Pool
+from energy_route_env.pool.base import Attempts, Pool, PossibleAttempts
 from energy_route_env.units import FloatArray, IntArray
 
 
@@ -44,6 +44,11 @@ class TaskCosts:
         """Draw what happens to tasks of these true difficulties, shape (n,), on every model (see `Pool`)."""
         attempts = self._pool.draw_attempts(rng, difficulty)
         return attempts and attempts._replace(energy_j=self._queries * attempts.energy_j)
+
+    def possible_attempts(self, difficulty: FloatArray) -> PossibleAttempts:
+        """Return the law that these are drawn from (see `Pool`)."""
+        attempts = self._pool.possible_attempts(difficulty)
+        return attempts._replace(energy_j=self._queries * attempts.energy_j)
 
     def _look_up(self, name: str, difficulty: ArrayLike, compute: Callable[[ArrayLike], FloatArray]) -> FloatArray:
         wanted = np.asarray(difficulty, float)

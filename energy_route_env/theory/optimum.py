@@ -185,7 +185,7 @@ def _grid(scenario: Scenario) -> _Grid:
         float(auxiliary_energy_quantile(1 - TAIL, sign * scenario.drift_j, volatility, scenario.horizon_slots))
         for sign in (-1, 1)
     )
-    largest_j = float(possible_tasks(scenario)[1].max())
+    largest_j = float(possible_tasks(scenario).energy_j.max())
     return _Grid(step, math.ceil(max(needed_j, min(filled_j, needed_j + largest_j)) / step) + 2 * CELLS)
 
 
@@ -201,7 +201,7 @@ def _arrivals(scenario: Scenario) -> FloatArray:
 
 def _laws(scenario: Scenario, grid: _Grid, choose: bool) -> _Laws:
     levels, models = np.asarray(scenario.difficulties), np.arange(len(scenario.models))
-    _, energy_j, weights = possible_tasks(scenario)
+    _, energy_j, _, weights = possible_tasks(scenario)
     energy_j, weights = energy_j.reshape(len(levels), -1, len(models)), weights.reshape(len(levels), -1)
     within = np.minimum(energy_j, grid.n * grid.step_j)
     beyond_j = np.einsum("lzk,lz->lk", energy_j - within, weights)

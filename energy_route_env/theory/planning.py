@@ -80,7 +80,7 @@ class PlanQuestion:
     @cached_property
     def right_demand_j(self) -> float:
         """Mean demand of a slot without routing errors, in joules."""
-        tasks, energy_j, probabilities = possible_tasks(self.scenario)
+        tasks, energy_j, _, probabilities = possible_tasks(self.scenario)
         right = (energy_j * cheapest(tasks.expected_energy_j)).sum(axis=1)
         return self.scenario.arrival_rate * float(probabilities @ right)
 
@@ -340,7 +340,7 @@ def answer(question: PlanQuestion) -> PlanAnswer:
 
 def _moments(question: PlanQuestion) -> dict[str, Any]:
     """Return regimes, energies of a task and of a slot, drift and volatility."""
-    slot, (_, energy_j, probabilities) = question.slot, possible_tasks(question.scenario)
+    slot, (_, energy_j, _, probabilities) = question.slot, possible_tasks(question.scenario)
     least = float(probabilities @ energy_j.min(axis=1))
     rounding = 1e-9 * (slot.demand_mean_j + slot.harvest_mean_j)
     values = {

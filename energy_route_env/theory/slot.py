@@ -146,22 +146,32 @@ SlotLaw = SlotDistribution
 """The former name."""
 
 
-@lru_cache(maxsize=8)
-def possible_tasks(scenario: Scenario) -> tuple[Tasks, FloatArray, FloatArray]:
-    """Return the n kinds of tasks of a scenario, its noise on a grid.
+class PossibleTasks(NamedTuple):
+    """The n kinds of tasks of a scenario: its noise on a grid, and each task in all the ways that it can go."""
 
-    Returns:
-        The tasks as a privileged dispatcher sees them, their joules on each model, shape (n, n_models), and their
-        probabilities, shape (n,).
-    """
+    tasks: Tasks
+    """As a privileged dispatcher sees them, which knows the difficulty but not the luck."""
+    energy_j: FloatArray
+    """Joules on each model, shape (n, n_models)."""
+    chance: FloatArray
+    """The probability that each model solves it, likewise."""
+    probability: FloatArray
+    """Shape (n,)."""
+
+
+@lru_cache(maxsize=8)
+def possible_tasks(scenario: Scenario) -> PossibleTasks:
+    """Return every kind of task with its probability."""
     noise, levels = scenario.difficulty_noise, np.asarray(scenario.difficulties)
-    z, probabilities = noise_grid(noise, scenario.models.skill_slope)
-    observed = np.repeat(levels, len(z))
-    difficulty = observed + noise * np.tile(z, len(levels))
-    expected_j = np.repeat(scenario.expected_energy_j(levels), len(z), axis=0)
-    energy_j = scenario.energy_j(difficulty)
-    tasks = Tasks(observed, expected_j, difficulty, energy_j)
-    return tasks, energy_j, np.tile(probabilities, len(levels)) / len(levels)
+    z, density = noise_grid(noise, scenario.models.skill_slope)
+    difficulty = (levels[:, None] + noise * z).ravel()
+    attempts = scenario.costs.possible_attempts(difficulty)
+    ways = attempts.probability.shape[1]
+    seen = (np.repeat(array, len(z) * ways, axis=0) for array in (levels, scenario.expected_energy_j(levels)))
+    true = (np.repeat(array, ways, axis=0) for array in (difficulty, scenario.energy_j(difficulty)))
+    energy_j, chance = (array.reshape(-1, len(scenario.models)) for array in attempts[:2])
+    probability = np.tile(density, len(levels))[:, None] / len(levels) * attempts.probability
+    return PossibleTasks(Tasks(*seen, *true), energy_j, chance, probability.ravel())
 
 
 def routed_energies(scenario: Scenario, routing: Routing, privileged: bool) -> tuple[FloatArray, FloatArray]:
@@ -169,9 +179,9 @@ def routed_energies(scenario: Scenario, routing: Routing, privileged: bool) -> t
 
     Both have shape (k,).
     """
-    tasks, energy_j, probabilities = possible_tasks(scenario)
+    tasks, energy_j, _, probability = possible_tasks(scenario)
     seen = tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
-    weights = (probabilities[:, None] * routing(seen)).ravel()
+    weights = (probability[:, None] * routing(seen)).ravel()
     energies_j, weights = gather_energies(energy_j.ravel()[weights > 0], weights[weights > 0])
     return energies_j + scenario.overhead_j, weights
 
