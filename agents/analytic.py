@@ -27,6 +27,12 @@ class BatteryBlind(Dispatcher):
         self.scenario = scenario
         self.n_models = len(scenario.models)
 
+    def tasks_at_hand(self, decision: Decision) -> Tasks:
+        """Return what it may see; a privileged one knows the true difficulty, but not the luck."""
+        difficulty = decision.difficulty
+        energy_j = None if difficulty is None else self.scenario.energy_j(difficulty)
+        return Tasks(decision.observed_difficulty, decision.expected_energy_j, difficulty, energy_j)
+
     @abstractmethod
     def probabilities(self, tasks: Tasks) -> FloatArray:
         """Return the probability of each model for each task, shape (n, n_models)."""
@@ -40,18 +46,14 @@ class Deterministic(BatteryBlind):
         """Return the model of each task, shape (n,)."""
 
     def act(self, decision: Decision) -> Actions:
-        return self.choose(_tasks_at_hand(decision))
+        return self.choose(self.tasks_at_hand(decision))
 
     def probabilities(self, tasks: Tasks) -> FloatArray:
         return np.eye(self.n_models)[self.choose(tasks)]
 
 
-def _tasks_at_hand(decision: Decision) -> Tasks:
-    return Tasks(decision.observed_difficulty, decision.expected_energy_j, decision.difficulty, decision.energy_j)
-
-
 class Oracle(Deterministic):
-    """The model of lowest energy (the paper's zero-error routing)."""
+    """The model of lowest energy at the true difficulty, in the mean over the luck (the paper's zero-error routing)."""
 
     privileged = True
 
@@ -121,7 +123,7 @@ class Stochastic(BatteryBlind):
         self._rng = np.random.default_rng([seed, 0x5EED])
 
     def act(self, decision: Decision) -> Actions:
-        cumulated = self.probabilities(_tasks_at_hand(decision)).cumsum(axis=1)
+        cumulated = self.probabilities(self.tasks_at_hand(decision)).cumsum(axis=1)
         draw = self._rng.random(decision.n)[:, None] * cumulated[:, -1:]
         return (draw >= cumulated).sum(axis=1)
 

@@ -15,18 +15,18 @@ from energy_route_env.units import FloatArray
 class Optimal(ByValue):
     """Takes the model of lowest expected energy still to come, by `theory.optimum`.
 
-    Where the difficulty is exact, the cheapest model is optimal on every trace: then there are no tables, and any
+    Where a task's energy is known, the cheapest model is optimal on every trace: then there are no tables, and any
     harvest, arrivals and battery will do. Difficulties that are no level of the scenario are as welcome as those that
     are: what follows the task at hand does not depend on them.
 
     Raises:
-        InputError: naming the field, where tasks can wait, or the difficulty is uncertain and `theory.optimum` refuses.
+        InputError: naming the field, where tasks can wait, or the energy is uncertain and `theory.optimum` refuses.
     """
 
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
         require_no_waiting(scenario)
-        if scenario.difficulty_noise > 0:
+        if not scenario.energy_is_known:
             require_optimum(scenario)
 
     @cached_property
@@ -35,8 +35,8 @@ class Optimal(ByValue):
         return optimum(self.scenario)
 
     def act(self, decision: Decision) -> Actions:
-        exact = self.scenario.difficulty_noise == 0
-        return decision.expected_energy_j.argmin(axis=-1) if exact else super().act(decision)
+        known = self.scenario.energy_is_known
+        return decision.expected_energy_j.argmin(axis=-1) if known else super().act(decision)
 
     def to_come_j(self, decision: Decision, energy_j: FloatArray) -> FloatArray:
         slots, due = (np.maximum(count - 1, 0)[:, None, None] for count in (decision.slots_left, decision.due))

@@ -7,6 +7,7 @@ import numpy as np
 from agents.analytic import Myopic
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
+from energy_route_env.pool.base import mean_over
 from energy_route_env.theory import expected_auxiliary_energy, value_function
 from energy_route_env.theory.slot import motion_of, routed_moments
 from energy_route_env.units import FloatArray
@@ -16,15 +17,15 @@ THETAS = np.geomspace(1e-4, 1e2, 61)
 
 
 class ByValue(Dispatcher):
-    """Takes the model with the lowest expected value of the energy left, over the difficulty's noise; never defers."""
+    """Takes the model with the lowest expected value of the energy left, over noise and luck; never defers."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
 
     @property
     def acts_as(self) -> Dispatcher:
-        """Myopic where the difficulty is exact: less energy is then worth less, whatever the battery holds."""
-        return self if self.scenario.difficulty_noise > 0 else Myopic(self.scenario)
+        """Myopic where a task's energy is known: less of it is then worth less, whatever the battery holds."""
+        return Myopic(self.scenario) if self.scenario.energy_is_known else self
 
     @abstractmethod
     def to_come_j(self, decision: Decision, energy_j: FloatArray) -> FloatArray:
@@ -35,7 +36,8 @@ class ByValue(Dispatcher):
         observed, at = np.unique(decision.observed_difficulty, return_inverse=True)
         possible, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
         energy_j = scenario.queries_per_task * possible[at]
-        value, mean_j = self.to_come_j(decision, energy_j) @ weights, energy_j @ weights
+        probability = weights if weights.ndim == 1 else weights[at]
+        value, mean_j = (mean_over(it, probability) for it in (self.to_come_j(decision, energy_j), energy_j))
         least = value.min(axis=-1, keepdims=True)
         tied = value <= least + 1e-9 * mean_j.min(axis=-1, keepdims=True)  # equal up to rounding
         return np.where(tied, mean_j, np.inf).argmin(axis=-1)
@@ -44,9 +46,9 @@ class ByValue(Dispatcher):
 class VarianceAware(ByValue):
     """Takes the model of lowest expected value of the energy left (model, Section 4).
 
-    A task that needs e leaves the battery at b - e. Its eventual cost is E[V(b - e, slots left)] over the difficulty's
-    noise, with V the Brownian value function. V is convex, so of two models with the same mean the less variable one is
-    taken. The mean energy of the other tasks due in this slot is set aside. That mean, drift and volatility are those
+    A task that needs e leaves the battery at b - e. Its eventual cost is E[V(b - e, slots left)] over noise and luck,
+    with V the Brownian value function. V is convex, so of two models with the same mean the less variable one is taken.
+    The mean energy of the other tasks due in this slot is set aside. That mean, drift and volatility are those
     of the best dispatcher that ignores the battery, see `best_blind_moments`. It never defers.
     """
 
@@ -71,7 +73,7 @@ def best_blind_moments(scenario: Scenario) -> tuple[float, float]:
     observed = np.asarray(scenario.difficulties)
     possible, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
     energies = scenario.queries_per_task * possible
-    first, second = energies @ weights, energies**2 @ weights
+    first, second = mean_over(energies, weights), mean_over(energies**2, weights)
     routings = {tuple((first + theta * second).argmin(axis=-1)) for theta in THETAS / scenario.myopic_moments[0]}
     candidates = [scenario.myopic_moments, *(routed_moments(scenario, np.array(models)) for models in routings)]
     drifts, volatilities = zip(*(motion_of(scenario, *moments) for moments in candidates), strict=True)

@@ -52,7 +52,7 @@ class Scenario:
     arrival_rate: float = 1.0
     """lambda: mean tasks per slot, Poisson."""
     queries_per_task: float = 1.0
-    """Like queries that make up one task; its energy is so many times one query's."""
+    """Like queries that make up one task, the luck among what they share; its energy is so many times one query's."""
     overhead_j: float = 0.0
     """c: what every decision takes beside the task's own energy, a deferral too; the harvest is not scaled to it."""
     deadline_slots: int = 0
@@ -204,8 +204,17 @@ class Scenario:
     def costs(self) -> TaskCosts:
         return TaskCosts(self.models, self.difficulties, self.difficulty_noise, self.queries_per_task)
 
+    @cached_property
+    def energy_is_known(self) -> bool:
+        """Whether what is seen of a task says what it takes: its difficulty has no noise, and its energy no luck."""
+        ways = self.costs.possible_attempts(np.asarray(self.difficulties)).probability.shape[1]
+        return self.difficulty_noise == 0 and ways == 1
+
     def energy_j(self, difficulty: ArrayLike) -> FloatArray:
-        """Return a task's joules on every model, by true difficulty; shape `difficulty.shape + (n_models,)`."""
+        """Return a task's joules on every model, by true difficulty; shape `difficulty.shape + (n_models,)`.
+
+        Where the energy is a matter of luck, its mean.
+        """
         return self.costs.energy_j(difficulty)
 
     def expected_energy_j(self, observed: ArrayLike) -> FloatArray:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import Oracle
-from energy_route_env import Scenario, Trace
+from agents import Dispatcher
+from agents.dispatcher import Actions
+from energy_route_env import Decision, Scenario, Trace
 from energy_route_env.env import require_trace
 from energy_route_env.theory.schedule import Future, best_schedule
 from energy_route_env.units import FloatArray, IntArray
@@ -21,7 +22,8 @@ def hindsight_bound(scenario: Scenario, trace: Trace) -> float:
 
     Where tasks can wait it is the optimum of a linear programme that knows the whole trace, runs every task on its
     truly cheapest model and may split tasks (`best_schedule`). Of tasks that can wait it asks only that by every slot
-    as much has run as is due by then. Where none can wait it is what the oracle draws, and so attained.
+    as much has run as is due by then. Where none can wait it is what the cheapest models draw, and so attained by the
+    oracle where energies have no luck.
 
     Raises:
         InputError: if the trace does not fit the scenario.
@@ -41,7 +43,7 @@ def hindsight_bounds(
     """
     told = progress or (lambda count: None)
     if not scenario.can_wait:
-        bounds = run_traces(scenario, Oracle(scenario), traces).cost[:, -1]
+        bounds = run_traces(scenario, _Clairvoyant(), traces).cost[:, -1]
         told(len(traces))
         return bounds
     bounds = np.empty(len(traces))
@@ -52,6 +54,16 @@ def hindsight_bounds(
     return bounds
 
 
+class _Clairvoyant(Dispatcher):
+    """Takes the model that really takes least, luck included."""
+
+    privileged = True
+
+    def act(self, decision: Decision) -> Actions:
+        assert decision.energy_j is not None
+        return decision.energy_j.argmin(axis=-1)
+
+
 def _least_auxiliary(scenario: Scenario, trace: Trace) -> float:
     require_trace(scenario, trace)
     return best_schedule(known_future(scenario, trace), scenario.battery).auxiliary
@@ -60,7 +72,8 @@ def _least_auxiliary(scenario: Scenario, trace: Trace) -> float:
 def known_future(scenario: Scenario, trace: Trace) -> Future:
     """Return what a trace brings, with every task on its truly cheapest model."""
     horizon, waits = scenario.horizon_slots, trace.deadline_slots > 0
-    energy_j = scenario.energy_j(trace.difficulty).min(axis=-1)
+    true_j = scenario.energy_j(trace.difficulty) if trace.energy_j is None else trace.energy_j
+    energy_j = true_j.min(axis=-1)
     due = np.minimum(trace.task_slot + np.minimum(trace.deadline_slots, horizon), horizon)
     weights = np.ones(horizon) if trace.grid_weight is None else trace.grid_weight
 

@@ -42,7 +42,10 @@ class Pool(Protocol):
         """How steeply energy falls with difficulty: like exp(-2 slope difficulty) at most, where tasks are hard."""
 
     def energy_j(self, difficulty: ArrayLike) -> FloatArray:
-        """Return a task's joules on every model, by true difficulty; shape `difficulty.shape + (n_models,)`."""
+        """Return a task's joules on every model, by true difficulty; shape `difficulty.shape + (n_models,)`.
+
+        Where a task's energy is a matter of luck, its mean.
+        """
 
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
         """Return a task's seconds on every model, by true difficulty; shape `difficulty.shape + (n_models,)`."""
@@ -63,30 +66,46 @@ class Pool(Protocol):
         return None
 
     def possible_attempts(self, difficulty: FloatArray) -> PossibleAttempts:
-        """Return the law of what happens to tasks of these true difficulties, shape (n,), for theory."""
+        """Return the law of what happens to tasks of these true difficulties, shape (n,), for theory.
+
+        A pool that draws attempts must say what they are drawn from here. Only each model's own law counts: its ways
+        may be coupled with the other models' as is convenient.
+        """
         energy_j = self.energy_j(difficulty)[:, None]
         return PossibleAttempts(energy_j, np.ones_like(energy_j), np.ones(energy_j.shape[:2]))
 
     def possible_energy_j(self, observed: ArrayLike, noise: float) -> tuple[FloatArray, FloatArray]:
-        """Return the energies at the nodes of the difficulty's noise, and the nodes' probabilities.
+        """Return the energies that a task can take by its noise and its luck, and their probabilities.
 
         Args:
             observed: observed difficulties; the true one is observed + Normal(0, noise^2).
             noise: standard deviation s, in units of pretraining loss.
 
         Returns:
-            Joules of shape `observed.shape + (n_models, n_nodes)` and weights of shape (n_nodes,).
+            Joules of shape `observed.shape + (n_models, n_nodes)`. Weights for `mean_over`: of shape (n_nodes,) where
+            there is no luck, else `observed.shape + (1, n_nodes)`.
         """
         nodes, weights = gauss_rule(noise)
-        energies = self.energy_j(np.asarray(observed, float)[..., None] + noise * nodes)
-        return np.moveaxis(energies, -1, -2), weights
+        difficulty = np.asarray(observed, float)[..., None] + noise * nodes
+        energies, _, probability = self.possible_attempts(difficulty.ravel())
+        shape = (*difficulty.shape[:-1], -1)
+        by_model = np.moveaxis(energies.reshape(*shape, len(self)), -1, -2)
+        if probability.shape[1] == 1:
+            return by_model, weights
+        return by_model, (weights[:, None] * probability.reshape(*difficulty.shape, -1)).reshape(*shape)[..., None, :]
 
     def expected_energy_j(self, observed: ArrayLike, noise: float) -> FloatArray:
         """Return a task's mean joules on every model, by observed difficulty; shape `observed.shape + (n_models,)`."""
         if noise == 0:
             return self.energy_j(observed)
-        energies, weights = self.possible_energy_j(observed, noise)
-        return energies @ weights
+        nodes, weights = gauss_rule(noise)
+        energies = self.energy_j(np.asarray(observed, float)[..., None] + noise * nodes)
+        return np.moveaxis(energies, -1, -2) @ weights
+
+
+def mean_over(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the mean over the last axis, with weights as `Pool.possible_energy_j` gives them."""
+    return values @ weights if weights.ndim == 1 else np.asarray((values * weights).sum(axis=-1))
 
 
 def model_name(n_params: float) -> str:

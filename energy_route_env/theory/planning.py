@@ -340,8 +340,9 @@ def answer(question: PlanQuestion) -> PlanAnswer:
 
 def _moments(question: PlanQuestion) -> dict[str, Any]:
     """Return regimes, energies of a task and of a slot, drift and volatility."""
-    slot, (_, energy_j, _, probabilities) = question.slot, possible_tasks(question.scenario)
-    least = float(probabilities @ energy_j.min(axis=1))
+    slot, (tasks, _, _, probabilities) = question.slot, possible_tasks(question.scenario)
+    assert tasks.energy_j is not None
+    least = float(probabilities @ tasks.energy_j.min(axis=1))
     rounding = 1e-9 * (slot.demand_mean_j + slot.harvest_mean_j)
     values = {
         "c_lb_task_j": least,

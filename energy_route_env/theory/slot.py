@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from energy_route_env.checks import InputError, require, require_real
 from energy_route_env.core.state import Battery
+from energy_route_env.pool.base import mean_over
 from energy_route_env.pool.noise_grid import noise_grid, require_noise
 from energy_route_env.units import FloatArray, IntArray
 
@@ -49,7 +50,7 @@ class Tasks(NamedTuple):
     difficulty: FloatArray | None = None
     """The true difficulty, shape (n,); None unless the dispatcher is privileged."""
     energy_j: FloatArray | None = None
-    """Joules that each really takes on each model, shape (n, n_models), likewise."""
+    """Joules that each takes on each model at that difficulty, in the mean over the luck, (n, n_models), likewise."""
 
 
 Routing = Callable[[Tasks], FloatArray]
@@ -270,7 +271,8 @@ def routed_moments(scenario: Scenario, model: IntArray) -> tuple[float, float]:
     observed = np.asarray(scenario.difficulties)
     energies, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
     chosen = scenario.queries_per_task * energies[np.arange(len(observed)), model]
-    return float((chosen @ weights).mean()), float((chosen**2 @ weights).mean())
+    probability = weights if weights.ndim == 1 else weights[:, 0]
+    return float(mean_over(chosen, probability).mean()), float(mean_over(chosen**2, probability).mean())
 
 
 def myopic_moments(scenario: Scenario) -> tuple[float, float]:
