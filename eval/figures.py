@@ -288,6 +288,24 @@ def router_figure(theory: pd.DataFrame, rivals: pd.DataFrame, measured: pd.DataF
     return figure
 
 
+def stopping_figure(curves: pd.DataFrame, measured: pd.DataFrame) -> Figure:
+    """Plot E[D_T] against T by when models stop, on the harvest that was planned and on one that matches the demand."""
+    titles = {"planned": "harvest planned for the budget", "own": "harvest that matches the demand"}
+    figure, axes = new_figure(2, (WIDE[0], 6.4))
+    for axis, (harvest, title) in zip(axes, titles.items(), strict=True):
+        points = measured[measured["harvest"] == harvest]
+        by_name = curves[curves["harvest"] == harvest].groupby("stopping", sort=False)
+        for (name, curve), color in zip(by_name, COLORS, strict=False):
+            axis.plot(curve["slots"], curve["exact_j"], color=color, label=name)
+            some = points[points["stopping"] == name]
+            axis.errorbar(some["slots"], some["mean_j"], **_bars(some["standard_error_j"], color))
+        axis.set(xscale="log", yscale="log", ylabel="E[D_T], J")
+        axis.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    axes[0].legend(frameon=False)
+    axes[1].set_xlabel("slots T")
+    return figure
+
+
 def solar_day_figure(slots: pd.DataFrame) -> Figure:
     """Plot `day_figure` as wide as the other figures; the capacity comes from the table."""
     figure = day_figure(slots, float(slots["capacity_j"].iloc[0]))

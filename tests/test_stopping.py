@@ -27,6 +27,7 @@ from eval.bounds import hindsight_bounds
 from eval.plan import PlanArgs
 from eval.rollout import draw_traces, run_traces, simulate
 from eval.statistics import Estimate
+from eval.stopping import stopping_tables, system
 
 SEED, BOUND = 7, 4.0
 SUCCESS = np.array([0.02, 0.1, 0.3, 0.9])
@@ -277,6 +278,25 @@ def test_a_plan_takes_the_stopping() -> None:
     found = answer(PlanQuestion(paper(SPREAD, horizon_slots=1000)))
     assert found.c_lb_task_j.value == pytest.approx(SPREAD.energy_j(LEVELS).min(axis=-1).mean(), rel=1e-9)
     assert found.mean_j.value == pytest.approx(15188.16, rel=1e-5)
+
+
+def test_what_oracle_stopping_hides() -> None:
+    """Simulated points lie within four standard errors of the exact curves; 300 episodes.
+
+    On the planned harvest, on success is in surplus and late in deficit; drift and E[D_1000] are the printed ones.
+    """
+    tables = stopping_tables(300, SEED)
+    points = tables["stopping_measured"].set_index(["stopping", "harvest", "slots"])
+    curves = tables["stopping"].set_index(["stopping", "harvest", "slots"])["exact_j"]
+    assert len(points) == 4 * 2 * 3
+    for place, point in points.iterrows():
+        assert abs(point["mean_j"] - curves[place]) < BOUND * point["standard_error_j"]
+    systems = tables["stopping_systems"].set_index(["harvest", "stopping"])
+    assert systems.loc["planned", "drift_j"].round(2).tolist() == [0.0, -108.18, -100.48, 344.68]
+    assert systems.loc["planned", "exact_1000_j"].round().tolist() == [17171, 1404, 1752, 345556]
+    assert systems.loc["own", "exact_1000_j"].round().tolist() == [17171, 14228, 15188, 26904]
+    planned = system(LATE, planned=True)
+    assert planned.harvest.mean_j == pytest.approx(make_scenario("paper").harvest.mean_j, rel=1e-12)
 
 
 def test_a_riskier_stopping_draws_more_on_the_same_mean() -> None:

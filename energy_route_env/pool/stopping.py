@@ -19,7 +19,7 @@ NODES = 8
 """Nodes of the law of X: moments up to the 15th are exact, and with them mean and mean square of an energy.
 
 With a harvest of cv 0.5 the exact E[D_T] of `paper` changes by less than 2e-6 from 8 nodes to 24 at d = 0.3, by less
-than 4e-4 at d = 1; with a harvest that does not vary by less than 2e-4 and 9e-4.
+than 4e-4 at d = 1; with a harvest that does not vary by less than 4e-4 and 9e-4.
 """
 MOST_DISPERSION = 1.0
 """Largest d: beyond, the tail is too heavy for so few nodes."""
