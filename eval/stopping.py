@@ -29,12 +29,17 @@ def stopping_tables(episodes: int, seed: int) -> dict[str, pd.DataFrame]:
     curves, systems, measured = [], [], []
     for name, pool in STOPPINGS.items():
         for harvest in ("planned", "own"):
-            scenario, place = system(pool, planned=harvest == "planned"), {"stopping": name, "harvest": harvest}
+            place: dict[str, str | float] = {"stopping": name, "harvest": harvest}
+            scenario = system(pool, planned=harvest == "planned")
             slot = slot_distribution(Oracle(scenario))
             exact_j = exact_expected_auxiliary_energy(slot, SLOTS)
             curves.append(pd.DataFrame(place | {"slots": SLOTS, "exact_j": exact_j}))
             at_1000_j = float(exact_expected_auxiliary_energy(slot, 1000))
-            motion = {"drift_j": slot.drift, "volatility_j": slot.volatility, "exact_1000_j": at_1000_j}
+            motion: dict[str, str | float] = {
+                "drift_j": slot.drift,
+                "volatility_j": slot.volatility,
+                "exact_1000_j": at_1000_j,
+            }
             systems.append(place | {"demand_j": slot.demand_mean_j} | motion)
             measured += [place | point for point in _measured(scenario, episodes, seed)]
     tables = {"stopping": pd.concat(curves, ignore_index=True), "stopping_systems": pd.DataFrame(systems)}
@@ -48,7 +53,7 @@ def system(pool: ModelPool, planned: bool) -> Scenario:
     return make_scenario(own, renewable_ratio=ratio)
 
 
-def _measured(scenario: Scenario, episodes: int, seed: int) -> list[dict[str, float]]:
+def _measured(scenario: Scenario, episodes: int, seed: int) -> list[dict[str, str | float]]:
     drawn = simulate(scenario, Oracle(scenario), episodes, seed, SIMULATED).auxiliary_j
     estimates = map(Estimate.of, drawn.T)
     return [
