@@ -232,4 +232,6 @@ def require_trace(scenario: Scenario, trace: Any) -> None:
     require(isinstance(trace, Trace), "options['trace']", type(trace).__name__, "a Trace")
     scenario.require_fits(trace)
     scenario.energy_j(trace.difficulty)
+    if scenario.over_latency:
+        scenario.run_slots(trace.difficulty)
     scenario.expected_energy_j(trace.observed_difficulty)
