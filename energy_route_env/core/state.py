@@ -52,8 +52,9 @@ class Rules(NamedTuple):
     """Whether a joule from the grid counts differently from slot to slot; else each counts 1."""
     overhead_j: float
     """What every decision takes beside the task's own energy."""
-    over_latency: bool
-    """Whether a task draws its energy evenly over the slots that it runs in; else at once."""
+    over_latency: bool | None
+    """True where a task draws its energy evenly over the slots that it runs in; else None, a type of its own, for
+    which numba compiles loops without what only running tasks need."""
 
 
 class World(NamedTuple):
@@ -138,7 +139,11 @@ class Outcome(NamedTuple):
     """What one step did, as numbers or as arrays (n,)."""
 
     energy_j: Any
-    """What this step took: the tasks that it dispatched, or what tasks drew while it lasted, and its overhead."""
+    """What this step took: the tasks that it dispatched, and the decision's overhead.
+
+    Where tasks draw over their latency: the first share of the task dispatched, and what was committed to the slots
+    up to the next decision's.
+    """
     auxiliary_j: Any
     """What of it came from the auxiliary supply."""
     cost: Any

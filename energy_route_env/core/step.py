@@ -25,7 +25,7 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
     if defers:
         model = -1
     else:
-        energy_j += drawn_now(x, world, rules, task, model)
+        energy_j += drawn_now(x, world, rules, task, model) if rules.over_latency else world.energy_j[task][model]
         take_off(x, world, rules.can_wait)
     auxiliary_j = supply(x, rules.battery, energy_j)
     cost = grid_cost(x, world, rules, auxiliary_j)
@@ -49,12 +49,10 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
 
 
 def drawn_now(x: State, world: World, rules: Rules, task: int, model: int) -> float:
-    """Return what a task takes in the slot of its dispatch: all of its energy, or the share of one of its slots.
+    """Return what a task draws in the slot of its dispatch: an even share of its energy.
 
-    The other shares are committed to the slots that follow. Those beyond the horizon are drawn there.
+    As much is committed to each of the other slots that it runs in; what would lie beyond the horizon, to that.
     """
-    if not rules.over_latency:
-        return world.energy_j[task][model]
     slots, horizon = world.run_slots[task][model], rules.horizon_slots
     share_j = world.energy_j[task][model] / slots
     end = min(x.slot + slots, horizon)
