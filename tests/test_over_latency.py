@@ -104,8 +104,9 @@ def test_run_slots_are_the_latency_rounded_up() -> None:
 
 
 def test_a_new_episode_inherits_nothing_that_ran() -> None:
-    env, fresh, batch = EnergyRouteEnv(WAITS), EnergyRouteEnv(WAITS), Batch(WAITS, 1)
-    first, second = draw_traces(WAITS, [0, 1], 0)
+    dark = make_scenario(WAITS, renewable_ratio=0.1)  # so that something is drawn from the grid soon
+    env, fresh, batch = EnergyRouteEnv(dark), EnergyRouteEnv(dark), Batch(dark, 1)
+    first, second = draw_traces(dark, [0, 1], 0)
     env.reset(options={"trace": first}), batch.load([first], np.arange(1))
     for _ in range(10):
         env.step(0), batch.step(np.zeros(1, np.int64))
