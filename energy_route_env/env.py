@@ -30,7 +30,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     (the grid). At the slot's end the unused harvest is stored. Source: arXiv 2601.00823, Sections II, IV and
     Appendix B; batteries with limits, deferrable tasks and uncertain difficulty go beyond it. So does
     `execution="over_latency"`: a task then draws its energy evenly over the slots of its latency, each share as soon as
-    its slot opens, and what is left of it at the horizon there. The observation does not show what is still to be drawn.
+    its slot opens, and what is left of it at the horizon there. The observation does not show what is left of it.
 
     ## Action Space
     `Discrete(n_models)`, or `Discrete(n_models + 1)` where tasks can wait: k < n_models sends the task at hand to
@@ -62,8 +62,8 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     which fades by half every six hours.
 
     ## Rewards
-    -(auxiliary energy drawn by this step), in joules; that for the decision's overhead (`overhead_j`) is part of it. Over
-    latency: drawn by the task's first share, and by what runs in the slots up to that of the next decision.
+    -(auxiliary energy drawn by this step), in joules; that for the decision's overhead (`overhead_j`) is part of it.
+    Over latency: drawn by the task's first share, and by what runs in the slots up to that of the next decision.
     With a grid source, times what a joule counts in the slot.
 
     ## Starting State
@@ -76,7 +76,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     the whole `balance`: initial + harvested + auxiliary = consumed + stored + spilled + lost.
 
     ## Information
-    `energy_j` (tasks and overhead, as drawn), `auxiliary_j` and `model` (-1: deferred) of the step, its `slot`, `forced`;
+    `energy_j` (tasks and overhead), `auxiliary_j` and `model` (-1: deferred) of the step, its `slot`, `forced`;
     `battery_j` and `harvest_left_j` afterwards; `action_mask` of the next decision.
 
     ## Arguments

@@ -68,6 +68,11 @@ def episodes(draw: st.DrawFn, scenario: Scenario | None = None) -> Episode:
     return Episode(scenario, trace, draw(st.lists(st.integers(0, scenario.n_actions - 1), min_size=1, max_size=8)))
 
 
+def at_once(episode: Episode) -> Episode:
+    """The same episode with every task's energy drawn at its dispatch."""
+    return episode._replace(scenario=replace(episode.scenario, execution="at_once"))
+
+
 def tolerance(episode: Episode) -> float:
     """1e-9 of all energy that takes part."""
     cost = episode.scenario.energy_j(episode.trace.difficulty)
@@ -178,7 +183,7 @@ def test_a_better_world_never_needs_more_auxiliary_energy_in_any_step(
     Easier tasks run shorter, and so may draw sooner: of them it holds where energy is drawn at once.
     """
     if better == "easier tasks":
-        episode = episode._replace(scenario=replace(episode.scenario, execution="at_once"))
+        episode = at_once(episode)
     before = np.array(episode.play().column("auxiliary_j"))
     after = np.array(BETTER_WORLDS[better](episode, amount).play().column("auxiliary_j"))
     assert (after <= before + tolerance(episode)).all()
@@ -191,10 +196,10 @@ def test_with_an_ideal_battery_energy_drawn_over_latency_never_takes_more_from_t
     ideal = replace(
         episode.scenario, capacity_j=math.inf, charge_efficiency=1.0, discharge_efficiency=1.0, execution="at_once"
     )
-    at_once = episode._replace(scenario=ideal).play().balance
+    immediate = episode._replace(scenario=ideal).play().balance
     spread = episode._replace(scenario=replace(ideal, execution="over_latency")).play().balance
-    assert spread["consumed_j"] == pytest.approx(at_once["consumed_j"], rel=1e-9, abs=0)
-    assert spread["auxiliary_j"] <= at_once["auxiliary_j"] + tolerance(episode)
+    assert spread["consumed_j"] == pytest.approx(immediate["consumed_j"], rel=1e-9, abs=0)
+    assert spread["auxiliary_j"] <= immediate["auxiliary_j"] + tolerance(episode)
 
 
 paper_episodes = st.integers(1, 8).flatmap(lambda horizon: episodes(make_scenario("paper", horizon_slots=horizon)))
