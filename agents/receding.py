@@ -11,6 +11,7 @@ from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require_whole
 from energy_route_env.decision import Outlook
 from energy_route_env.theory.schedule import Future, best_schedule
+from energy_route_env.theory.slot import require_at_once
 from energy_route_env.units import FloatArray, IntArray
 from energy_route_env.world.forecast import HALF_LIFE_HOURS
 from energy_route_env.world.harvest import RecordedHarvest
@@ -38,9 +39,13 @@ class RecedingHorizon(Dispatcher):
     Args:
         scenario: where it decides.
         every_slots: slots from plan to plan.
+
+    Raises:
+        InputError: if `every_slots` is not valid, or tasks draw their energy over their latency: no plan counts that.
     """
 
     def __init__(self, scenario: Scenario, every_slots: int = 4) -> None:
+        require_at_once(scenario)
         require_whole("every_slots", every_slots, 1)
         self.scenario, self.every_slots = scenario, every_slots
         self._block_slots = BLOCK_SLOTS if scenario.grid_source is None else 1  # what the grid counts differs in each

@@ -184,6 +184,7 @@ def rules_of(scenario: Scenario) -> Rules:
         can_wait=scenario.can_wait,
         has_grid=scenario.grid_source is not None,
         overhead_j=float(scenario.overhead_j),
+        over_latency=True if scenario.over_latency else None,
     )
 
 

@@ -28,7 +28,9 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     model of the pool, or, where the scenario has deferrable tasks, lets the backlog wait for this slot. A dispatch
     draws its energy from what is left of the slot's harvest, then from the battery, then from the auxiliary supply
     (the grid). At the slot's end the unused harvest is stored. Source: arXiv 2601.00823, Sections II, IV and
-    Appendix B; batteries with limits, deferrable tasks and uncertain difficulty go beyond it.
+    Appendix B; batteries with limits, deferrable tasks and uncertain difficulty go beyond it. So does
+    `execution="over_latency"`: a task then draws its energy evenly over the slots of its latency, each share as soon as
+    its slot opens, and what is left of it at the horizon there. The observation does not show what is left of it.
 
     ## Action Space
     `Discrete(n_models)`, or `Discrete(n_models + 1)` where tasks can wait: k < n_models sends the task at hand to
@@ -61,6 +63,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
 
     ## Rewards
     -(auxiliary energy drawn by this step), in joules; that for the decision's overhead (`overhead_j`) is part of it.
+    Over latency: drawn by the task's first share, and by what runs in the slots up to that of the next decision.
     With a grid source, times what a joule counts in the slot.
 
     ## Starting State
@@ -232,4 +235,6 @@ def require_trace(scenario: Scenario, trace: Any) -> None:
     require(isinstance(trace, Trace), "options['trace']", type(trace).__name__, "a Trace")
     scenario.require_fits(trace)
     scenario.energy_j(trace.difficulty)
+    if scenario.over_latency:
+        scenario.run_slots(trace.difficulty)
     scenario.expected_energy_j(trace.observed_difficulty)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +16,7 @@ from energy_route_env.pool.costs import TaskCosts
 from energy_route_env.pool.noise_grid import STEEPEST, require_noise
 from energy_route_env.pool.scaling_laws import ModelPool
 from energy_route_env.theory.slot import myopic_moments, volatility
-from energy_route_env.units import FloatArray
+from energy_route_env.units import FloatArray, IntArray
 from energy_route_env.world.arrivals import (
     ArrivalSource,
     PoissonArrivals,
@@ -33,6 +34,9 @@ PAPER_POOL = ModelPool()
 DAY_S = 86_400.0
 MOST_OVERHEAD_J = 1e150
 """Its square is still finite."""
+MOST_RUN_SLOTS = 1e15
+"""Slots that a task may run in; what takes longer is counted so. Floating point still counts them one by one."""
+Execution = Literal["at_once", "over_latency"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +87,8 @@ class Scenario:
     """Delta, the length of a slot."""
     horizon_slots: int = 1000
     """T, slots in an episode."""
+    execution: Execution = "at_once"
+    """When a task draws its energy: all of it at its dispatch, or evenly over the slots of one query's latency."""
     continuing: bool = False
     """Hide the time left and report the horizon as `truncated` instead of `terminated`."""
 
@@ -108,6 +114,8 @@ class Scenario:
             require_whole(name, getattr(self, name), low)
             object.__setattr__(self, name, int(getattr(self, name)))
         require(isinstance(self.continuing, (bool, np.bool_)), "continuing", self.continuing, "True or False")
+        known = get_args(Execution)
+        require(isinstance(self.execution, str) and self.execution in known, "execution", self.execution, f"in {known}")
         self._check_sources()
         self._check_battery()
         self._check_size()
@@ -133,6 +141,9 @@ class Scenario:
         require(finite, "expected energy of a task", float(energies.max()), f"finite and above 0: mind {parts}")
         parts = "renewable_ratio and harvest_cv"
         require(bool(np.isfinite(variance)), "variance of the harvest", float(variance), f"finite: mind {parts}")
+        if self.over_latency:
+            latency = float(self.latency_s(self.difficulties).max())
+            require(math.isfinite(latency), "latency of a query", latency, "finite: mind models and difficulties")
 
     def _check_sources(self) -> None:
         weather = self.weather_file
@@ -181,6 +192,11 @@ class Scenario:
         return self.deadline_slots > 0 and self.deferrable_share > 0
 
     @property
+    def over_latency(self) -> bool:
+        """Whether a task draws its energy evenly over the slots that it runs in."""
+        return self.execution == "over_latency"
+
+    @property
     def n_actions(self) -> int:
         """One action per model, plus defer where tasks can wait."""
         return len(self.models) + self.can_wait
@@ -224,6 +240,14 @@ class Scenario:
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
         """Return one query's seconds on every model, by true difficulty; shape `difficulty.shape + (n_models,)`."""
         return self.costs.latency_s(difficulty)
+
+    def run_slots(self, difficulty: ArrayLike) -> IntArray:
+        """Return the slots that a task runs in on every model, at least 1; shape `difficulty.shape + (n_models,)`.
+
+        A task's queries run side by side, so it takes as long as one of them.
+        """
+        slots = np.ceil(self.latency_s(difficulty) / self.slot_seconds)
+        return np.clip(slots, 1, MOST_RUN_SLOTS).astype(np.int64)
 
     @cached_property
     def myopic_moments(self) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from agents.dispatcher import Actions
 from energy_route_env import Decision, Scenario, Trace
 from energy_route_env.env import require_trace
 from energy_route_env.theory.schedule import Future, best_schedule
+from energy_route_env.theory.slot import require_at_once
 from energy_route_env.units import FloatArray, IntArray
 from eval.rollout import run_traces
 
@@ -26,7 +27,8 @@ def hindsight_bound(scenario: Scenario, trace: Trace) -> float:
     oracle where energies have no luck.
 
     Raises:
-        InputError: if the trace does not fit the scenario.
+        InputError: if the trace does not fit the scenario, or tasks draw their energy over their latency: then the
+            oracle is no bound, since a dearer model that runs longer may take less from the grid.
     """
     return float(hindsight_bounds(scenario, [trace])[0])
 
@@ -41,6 +43,7 @@ def hindsight_bounds(
         traces: one or more.
         progress: called with the number of traces just finished.
     """
+    require_at_once(scenario)
     told = progress or (lambda count: None)
     if not scenario.can_wait:
         bounds = run_traces(scenario, _Clairvoyant(), traces).cost[:, -1]
@@ -70,7 +73,8 @@ def _least_auxiliary(scenario: Scenario, trace: Trace) -> float:
 
 
 def known_future(scenario: Scenario, trace: Trace) -> Future:
-    """Return what a trace brings, with every task on its truly cheapest model."""
+    """Return what a trace brings, with every task on its truly cheapest model and its energy drawn at once."""
+    require_at_once(scenario)
     horizon, waits = scenario.horizon_slots, trace.deadline_slots > 0
     true_j = scenario.energy_j(trace.difficulty) if trace.energy_j is None else trace.energy_j
     energy_j = true_j.min(axis=-1)

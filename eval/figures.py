@@ -121,6 +121,34 @@ def _bars(standard_errors: pd.Series, color: str) -> dict[str, Any]:
     return {"yerr": 1.96 * standard_errors, "fmt": "o", "ms": 4, "color": color}
 
 
+def latency_figure(points: pd.DataFrame) -> Figure:
+    """Plot E[D_T] against T with energy drawn at once and over latency, at each ratio, beside theory.
+
+    Args:
+        points: as `eval.latency` saves them.
+    """
+    figure, (axis,) = new_figure(1, (5.6, 4.4))
+    unit_j, unit = energy_unit(points["brownian_j"])
+    for (ratio, table), color in zip(points.groupby("ratio"), COLORS, strict=False):
+        slots = table["slots"]
+        axis.plot(slots, table["brownian_j"] / unit_j, color=color, lw=1, ls="--")
+        axis.plot(slots, table["brownian_over_latency_j"] / unit_j, color=color, label=f"ratio {ratio:g}")
+        for name, face in (("at_once_j", "none"), ("over_latency_j", color)):
+            bars: dict[str, Any] = {
+                "yerr": table[f"{name}_half_width"] / unit_j,
+                "fmt": "o",
+                "ms": 5,
+                "color": color,
+                "mfc": face,
+            }
+            axis.errorbar(slots, table[name] / unit_j, **bars)
+    axis.set(xscale="log", yscale="log", xlabel="slots T", ylabel=f"E[D_T], {unit}")
+    kinds: list[tuple[str, Any]] = [("at once", {"ls": "--", "lw": 1, "mfc": "none"}), ("over latency", {})]
+    shown: list[Any] = [Line2D([], [], color=INK, marker="o", label=name, **style) for name, style in kinds]
+    axis.legend(handles=[*axis.get_legend_handles_labels()[0], *shown], frameon=False)
+    return figure
+
+
 def spread_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
     """Plot the standard deviation over the mean of D_T against the scaled drift."""
     figure, (axis,) = new_figure(1, FLAT)

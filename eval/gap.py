@@ -39,6 +39,8 @@ def best_known(scenario: Scenario, costs: Mapping[str, FloatArray], seed: int) -
         costs: D_T of every dispatcher by name, each of shape (episodes,).
         seed: of the episodes' traces.
     """
+    if scenario.over_latency:
+        return None
     if scenario.can_wait:
         episodes = len(next(iter(costs.values())))
         bounds = hindsight_bounds(scenario, draw_traces(scenario, range(min(episodes, BOUND_EPISODES)), seed))

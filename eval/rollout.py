@@ -59,7 +59,8 @@ def simulate(
         episodes: how many episodes.
         seed: seed of the traces; every dispatcher meets the same ones.
         checkpoints: slots after which the auxiliary energy is read, rising, from 1 to the horizon; by default the
-            horizon alone. A backlog left at the end runs in the last slot.
+            horizon alone. A backlog left at the end runs in the last slot. Where tasks draw their energy over their
+            latency, what they are still to draw after a checkpoint does not count, except at the horizon.
         progress: called with the number of episodes just finished.
 
     Raises:
@@ -135,8 +136,23 @@ def _run(
         counted[interval[outcome.slot], every] += outcome.cost
         ended = outcome.ended
     auxiliary, cost = (sums[:-1].cumsum(axis=0).T for sums in (supplied, counted))
+    if scenario.over_latency:  # a step may have drawn in several slots, before and after a checkpoint
+        before = checkpoints < scenario.horizon_slots
+        auxiliary[:, before], cost[:, before] = _drawn_before(batch, checkpoints[before])
     tasks = np.array([trace.n_tasks for trace in traces])
     return Simulation(checkpoints, auxiliary, cost, batch.balance(), tasks, _latency(batch, chosen, tasks))
+
+
+def _drawn_before(batch: Batch, slots: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    """Return what had come from the auxiliary supply before these slots, in joules and in the scenario's unit.
+
+    Both have shape (n, len(slots)).
+    """
+    auxiliary_j = batch.world.auxiliary_before_j
+    if batch.scenario.grid_source is None:
+        return auxiliary_j[:, slots], auxiliary_j[:, slots]
+    counted = np.diff(auxiliary_j, axis=1) * batch.world.grid_weight[:, :-1]
+    return auxiliary_j[:, slots], counted.cumsum(axis=1)[:, slots - 1]
 
 
 def _answer(dispatcher: Dispatcher, batch: Batch, memory: FloatArray) -> NDArray[np.int64]:

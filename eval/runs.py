@@ -60,7 +60,8 @@ def make_run(scenario: Scenario, name: str) -> Run:
 def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[str]:
     """Name the dispatchers to run in a scenario, the reference first; by default all that fit it."""
     fitting = [name for name in ROUTING if name != "optimal" or has_optimum(scenario)]
-    fitting += DEFERRAL * scenario.can_wait + ("learned",) * (scenario.name in shipped_policies())
+    plans = DEFERRAL[: -1 if scenario.over_latency else None]  # the last one refuses tasks that run on
+    fitting += plans * scenario.can_wait + ("learned",) * (scenario.name in shipped_policies())
     return list(dict.fromkeys((REFERENCE, *(wanted or fitting))))
 
 

@@ -58,6 +58,8 @@ FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"harvest_source": GammaHarvest(1.0, 0.5), "harvest_cv": 0.5}, "harvest_cv", "0.5", "given: ['harvest_source']"),
     ({"harvest_source": 5.0}, "harvest_source", "5.0", "all that HarvestSource has"),
     ({"harvest_source": GammaHarvest(0.0, 0.5)}, "harvest_source.mean_j", "0.0", "above 0.0"),
+    ({"execution": "later"}, "execution", "'later'", "in ('at_once', 'over_latency')"),
+    ({"execution": None}, "execution", "None", "in ('at_once', 'over_latency')"),
     ({"grid_source": 0.4}, "grid_source", "0.4", "all that GridSource has"),
     ({"scenario": "carbon", "slot_seconds": 7200.0}, "slot_seconds", "7200.0", "a divisor of the hour"),
     ({"scenario": "carbon", "grid_source": NO_CARBON}, "grid_source.mean", "0.0", "above 0.0"),

@@ -156,9 +156,9 @@ def test_help_shows_every_flag_with_its_text(
         assert "Replace an existing folder of that name." in shown
 
 
-def test_five_commands_share_the_arguments_of_the_results() -> None:
+def test_six_commands_share_the_arguments_of_the_results() -> None:
     sharing = {name for name, (arguments, _) in COMMANDS.items() if issubclass(arguments, ResultArgs)}
-    assert sharing == {"benchmark", "figures", "regimes", "day", "decision-map"}
+    assert sharing == {"benchmark", "figures", "regimes", "latency", "day", "decision-map"}
 
 
 # The command of a run

@@ -11,6 +11,7 @@ from train.settings import Shaping, settings_for
 from train.shaping import BrownianPotential, OptimalPotential, PricePotential, marginal_prices, shape
 
 N = 64
+OVER_LATENCY = {"execution": "over_latency", "horizon_slots": 20}
 FLOAT32_EPS = np.finfo(np.float32).eps
 
 
@@ -108,3 +109,11 @@ def test_without_the_time_left_there_is_no_potential() -> None:
 def test_shaping_with_a_discount_is_refused() -> None:
     with pytest.raises(ValueError, match=r"discount is 0\.99, but it must be 1 with shaping"):
         settings_for("uncertain", "brownian", {"discount": 0.99})
+
+
+@pytest.mark.parametrize(
+    ("potential", "scenario"), [(BrownianPotential, "paper"), (OptimalPotential, "paper"), (PricePotential, "solar")]
+)
+def test_no_potential_supposes_that_what_runs_is_paid_for(potential: type, scenario: str) -> None:
+    with pytest.raises(InputError, match=r"^execution is 'over_latency'"):
+        potential(make_scenario(scenario, **OVER_LATENCY))

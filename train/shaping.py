@@ -14,7 +14,7 @@ from energy_route_env.checks import require
 from energy_route_env.theory import value_function
 from energy_route_env.theory.optimum import optimum
 from energy_route_env.theory.schedule import best_schedule
-from energy_route_env.theory.slot import motion_of
+from energy_route_env.theory.slot import motion_of, require_at_once
 from energy_route_env.units import FloatArray
 from eval.bounds import known_future
 from eval.rollout import draw_traces
@@ -32,6 +32,7 @@ class BrownianPotential:
 
     def __init__(self, scenario: Scenario) -> None:
         require(not scenario.continuing, "continuing", True, "False: the potential needs the time left")
+        require_at_once(scenario)  # what running tasks are still to draw is not seen
         self._mean_task_j, second_j2 = best_blind_moments(scenario)
         self._motion = motion_of(scenario, self._mean_task_j, second_j2)
 

@@ -22,6 +22,7 @@ AHEAD: Any = np.uint64(8)
 SCALAR_FUNCTIONS = (
     *(battery.usable_j, battery.supply, battery.close_slot, battery.open_slot),
     *(queue.take_off, queue.count, queue.next_slot, queue.offer, queue.skip_dispatched),
+    *(step.drawn_now, step.run_on),
     *(step.begin, step.step, step.go_to_slot, step.nothing_done, step.grid_cost, step.cheapest_model, step.run_backlog),
     *(decision.slack_slots, decision.observe, decision.departure, decision.saturating, state.row_of),
 )

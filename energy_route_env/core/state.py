@@ -52,14 +52,18 @@ class Rules(NamedTuple):
     """Whether a joule from the grid counts differently from slot to slot; else each counts 1."""
     overhead_j: float
     """What every decision takes beside the task's own energy."""
+    over_latency: bool | None
+    """True where a task draws its energy evenly over the slots that it runs in; else None, a type of its own, for
+    which numba compiles loops without what only running tasks need."""
 
 
 class World(NamedTuple):
     """What comes from outside in an episode: tables to look things up in, by slot or by task.
 
     Behind the last slot and the last task follows an empty entry. The tables from `due_slot` to `due_left` are empty
-    where no task can wait, those after them where every joule from the grid counts 1. The tables of many episodes have
-    one more index before: the environment.
+    where no task can wait, those from `grid_weight` to `harvest_forecast_j` where every joule from the grid counts 1,
+    the last three where tasks draw their energy at once. The tables of many episodes have one more index before: the
+    environment.
     """
 
     harvested_before_j: Any
@@ -89,6 +93,12 @@ class World(NamedTuple):
     """The same as forecast in each slot for the blocks of hours ahead (`forecast`)."""
     harvest_forecast_j: Any
     """Mean harvest of a slot likewise."""
+    run_slots: Any
+    """Slots that each task runs in on each model, the one of its dispatch among them."""
+    committed_j: Any
+    """What running tasks draw in each slot; at the horizon, all that they are still to draw."""
+    auxiliary_before_j: Any
+    """Everything drawn from the auxiliary supply before each slot that has been opened."""
 
 
 @dataclass(slots=True)
@@ -129,7 +139,11 @@ class Outcome(NamedTuple):
     """What one step did, as numbers or as arrays (n,)."""
 
     energy_j: Any
-    """What this step took: the tasks that it dispatched, and the decision's overhead."""
+    """What this step took: the tasks that it dispatched, and the decision's overhead.
+
+    Where tasks draw over their latency: the first share of the task dispatched, and what was committed to the slots
+    up to the next decision's.
+    """
     auxiliary_j: Any
     """What of it came from the auxiliary supply."""
     cost: Any
@@ -172,4 +186,7 @@ def row_of(world: World, i: int) -> World:
         world.grid_weight[i],
         world.grid_forecast[i],
         world.harvest_forecast_j[i],
+        world.run_slots[i],
+        world.committed_j[i],
+        world.auxiliary_before_j[i],
     )

@@ -25,12 +25,18 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
     if defers:
         model = -1
     else:
-        energy_j += world.energy_j[task][model]
+        energy_j += drawn_now(x, world, rules, task, model) if rules.over_latency else world.energy_j[task][model]
         take_off(x, world, rules.can_wait)
     auxiliary_j = supply(x, rules.battery, energy_j)
     cost = grid_cost(x, world, rules, auxiliary_j)
     if x.due == 0 and (defers or x.waiting == 0):
-        go_to_slot(x, world, rules, next_slot(x, world))
+        if rules.over_latency:
+            run_j, run_auxiliary_j, run_cost = run_on(x, world, rules, next_slot(x, world))
+            energy_j += run_j
+            auxiliary_j += run_auxiliary_j
+            cost += run_cost
+        else:
+            go_to_slot(x, world, rules, next_slot(x, world))
     offer(x, world, rules.can_wait)
     ended = x.slot >= rules.horizon_slots
     if ended and x.due + x.waiting > 0:
@@ -40,6 +46,38 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
         auxiliary_j += rest_auxiliary_j
         cost += grid_cost(x, world, rules, rest_auxiliary_j)
     return Outcome(energy_j, auxiliary_j, cost, model, forced, slot, task, x.battery_j, x.harvest_left_j, ended)
+
+
+def drawn_now(x: State, world: World, rules: Rules, task: int, model: int) -> float:
+    """Return what a task draws in the slot of its dispatch: an even share of its energy.
+
+    As much is committed to each of the other slots that it runs in; what would lie beyond the horizon, to that.
+    """
+    slots, horizon = world.run_slots[task][model], rules.horizon_slots
+    share_j = world.energy_j[task][model] / slots
+    end = min(x.slot + slots, horizon)
+    for slot in range(x.slot + 1, end):
+        world.committed_j[slot] += share_j
+    world.committed_j[horizon] += (x.slot + slots - end) * share_j
+    return share_j
+
+
+def run_on(x: State, world: World, rules: Rules, slot: int) -> tuple[float, float, float]:
+    """Go on to this slot, one at a time: each supplies what is committed to it as soon as it opens.
+
+    Returns:
+        The joules supplied on the way, those of them from the auxiliary supply, and what these count.
+    """
+    energy_j = auxiliary_j = cost = 0.0
+    while x.slot < slot:
+        go_to_slot(x, world, rules, x.slot + 1)
+        world.auxiliary_before_j[x.slot] = x.auxiliary_j
+        committed_j = world.committed_j[x.slot]
+        committed_auxiliary_j = supply(x, rules.battery, committed_j)
+        energy_j += committed_j
+        auxiliary_j += committed_auxiliary_j
+        cost += grid_cost(x, world, rules, committed_auxiliary_j)
+    return energy_j, auxiliary_j, cost
 
 
 def grid_cost(x: State, world: World, rules: Rules, auxiliary_j: float) -> float:

@@ -18,6 +18,7 @@ def make_room(scenario: Scenario, n: int, n_tasks: int, apart: bool) -> World:
     energy_j, difficulty = np.zeros((*by_task, len(scenario.models))), np.zeros(by_task)
     slots = scenario.horizon_slots
     by_slot = (n, (slots + 1) * (scenario.grid_source is not None))
+    by_open_slot = (n, (slots + 1) * scenario.over_latency)
     return World(
         harvested_before_j=np.zeros((n, slots + 2)),
         arrived=np.zeros((n, slots + 1), np.int32),
@@ -34,6 +35,9 @@ def make_room(scenario: Scenario, n: int, n_tasks: int, apart: bool) -> World:
         grid_weight=np.ones(by_slot),
         grid_forecast=np.zeros((*by_slot, len(BLOCK_HOURS))),
         harvest_forecast_j=np.zeros((*by_slot, len(BLOCK_HOURS))),
+        run_slots=np.ones((n, (n_tasks + 1) * scenario.over_latency, len(scenario.models)), np.int64),
+        committed_j=np.zeros(by_open_slot),
+        auxiliary_before_j=np.zeros(by_open_slot),
     )
 
 
@@ -64,6 +68,9 @@ def write(world: World, i: int, scenario: Scenario, trace: Trace, apart: bool) -
         _write_waiting(row_of(world, i), horizon, trace)
     if scenario.grid_source is not None:
         _write_grid(row_of(world, i), scenario, trace)
+    if scenario.over_latency:
+        world.run_slots[i, :n] = scenario.run_slots(trace.difficulty)
+        world.committed_j[i] = world.auxiliary_before_j[i] = 0.0
 
 
 def _write_tasks(table: NDArray[np.generic], values: NDArray[np.generic], blank: float) -> None:

@@ -39,7 +39,7 @@ class View:
     harvest_j: FloatArray
     """Harvest of every slot, shape (horizon_slots,). Future slots are not shown."""
     consumed_j: FloatArray
-    """Energy of the tasks dispatched in every slot, shape (horizon_slots,)."""
+    """Energy of the steps taken in every slot, shape (horizon_slots,): what is drawn up to the next decision."""
     auxiliary_j: FloatArray
     """Auxiliary energy of every slot, shape (horizon_slots,)."""
     now: Moment

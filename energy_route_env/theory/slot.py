@@ -224,6 +224,7 @@ def require_independent_slots(scenario: Scenario) -> None:
     gamma, poisson = "None: theory knows independent Gamma harvests", "None: theory knows Poisson arrivals"
     for name, known in (("weather_file", gamma), ("harvest_source", gamma), ("arrival_source", poisson)):
         require(getattr(scenario, name) is None, name, getattr(scenario, name), known)
+    require_at_once(scenario)
     require_no_waiting(scenario)
 
 
@@ -242,6 +243,12 @@ def require_no_waiting(scenario: Scenario) -> None:
     """Require that no task can wait, with an InputError."""
     waits = "0: a backlog's slots depend on each other"
     require(not scenario.can_wait, "deadline_slots", scenario.deadline_slots, waits)
+
+
+def require_at_once(scenario: Scenario) -> None:
+    """Require that a task draws its energy at its dispatch, with an InputError."""
+    at_once = "'at_once': tasks that run on draw energy in slots after the choice, so that slots depend on each other"
+    require(not scenario.over_latency, "execution", scenario.execution, at_once)
 
 
 def require_theory(scenario: Scenario, *, lossless: bool = True, exact: bool = True) -> None:
@@ -264,6 +271,18 @@ def why_no_theory(scenario: Scenario, *, exact: bool = True) -> str | None:
     except InputError as reason:
         return str(reason)
     return None
+
+
+def running_j(scenario: Scenario, routing: Routing, *, privileged: bool = False) -> float:
+    """Return the mean joules that running tasks are still to draw at a slot's end, under a routing.
+
+    A task of e joules that runs in d slots still lacks e (d-1)/d, e (d-2)/d, ..., 0 at their ends: e (d-1)/2 in all.
+    """
+    tasks, energy_j, _, probabilities = possible_tasks(scenario)
+    assert tasks.difficulty is not None
+    seen = tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
+    lacking_j = energy_j * (scenario.run_slots(tasks.difficulty) - 1) / 2
+    return float(scenario.arrival_rate * probabilities @ (routing(seen) * lacking_j).sum(axis=-1))
 
 
 def routed_moments(scenario: Scenario, model: IntArray) -> tuple[float, float]:

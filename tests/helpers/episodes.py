@@ -1,5 +1,6 @@
 """Episodes seen from outside, and a naive simulator to compare them with."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -49,6 +50,10 @@ class Naive:
         self.scenario, self.trace = scenario, trace
         self.battery, self.left = scenario.initial_battery_j, 0.0
         self.auxiliary = self.spilled = self.lost = 0.0
+        self.committed = [0.0] * (scenario.horizon_slots + 1)
+        """What running tasks draw in each slot, and after the last one."""
+        self.auxiliary_before = [0.0]
+        """Auxiliary energy drawn before each slot, and before the end."""
         self.log: list[tuple[int, int, bool, float, float, float, float]] = []
         """Slot, model, forced, battery before, harvest left before, energy, auxiliary energy."""
 
@@ -73,6 +78,22 @@ class Naive:
     def cost(self, task: int, model: int) -> float:
         return float(self.scenario.energy_j(self.trace.difficulty[task])[model])
 
+    def commit(self, slot: int, task: int, model: int) -> float:
+        """Spread a task's energy over the slots that it runs in; return the share of the first."""
+        if self.scenario.execution == "at_once":
+            return self.cost(task, model)
+        latency = float(self.scenario.models.latency_s(self.trace.difficulty[task])[model])
+        n = max(1, math.ceil(latency / self.scenario.slot_seconds))
+        for later in range(slot + 1, slot + n):
+            self.committed[min(later, self.scenario.horizon_slots)] += self.cost(task, model) / n
+        return self.cost(task, model) / n
+
+    def run_on(self, slot: int) -> None:
+        """Supply what running tasks draw as a slot opens; it belongs to the last step."""
+        if self.log:
+            *before, energy, auxiliary = self.log[-1]
+            self.log[-1] = (*before, energy + self.committed[slot], auxiliary + self.supply(self.committed[slot]))
+
     def cheapest(self, task: int) -> int:
         return int(self.scenario.expected_energy_j(self.trace.observed_difficulty[task]).argmin())
 
@@ -80,9 +101,12 @@ class Naive:
         open_tasks: list[int] = []
         for slot, harvest in enumerate(self.trace.harvest_j.tolist()):
             self.left = harvest
+            self.run_on(slot)
             open_tasks += np.flatnonzero(self.trace.task_slot == slot).tolist()
             self._run_slot(slot, open_tasks, actions)
             self.close_slot()
+            self.auxiliary_before.append(self.auxiliary)
+        self.run_on(self.scenario.horizon_slots)
         if open_tasks:
             energy = sum(self.cost(task, self.cheapest(task)) for task in open_tasks)
             slot, model, forced, battery, left, before, auxiliary = self.log[-1]
@@ -107,6 +131,6 @@ class Naive:
                 continue
             forced = action == len(self.scenario.models)
             model = self.cheapest(task) if forced else action
-            energy = self.cost(task, model) + self.scenario.overhead_j
+            energy = self.commit(slot, task, model) + self.scenario.overhead_j
             open_tasks.remove(task)
             self.log.append((slot, model, forced, *before, energy, self.supply(energy)))

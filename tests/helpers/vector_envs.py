@@ -31,6 +31,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "deadline": WAITING,
     "overhead": WAITING | {"overhead_j": 12.3},
     "overhead at once": {"overhead_j": 12.3, "horizon_slots": 15},
+    "over latency": {"execution": "over_latency", "horizon_slots": 25, "arrival_rate": 0.6},
+    "deadline, over latency": WAITING | {"execution": "over_latency", "slot_seconds": 5.0, "overhead_j": 12.3},
 }
 EPISODES = 3
 """Ends that a comparison must see in every row."""
