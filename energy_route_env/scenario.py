@@ -1,7 +1,7 @@
 """A frozen `Scenario` states every number of an experiment."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 
@@ -239,7 +239,7 @@ class Scenario:
         if isinstance(source, HarvestFile):
             source = source.record
         if isinstance(source, RecordedHarvest):
-            return RecordedHarvest(source.series_j * (mean_j / source.mean_j), source.slots_per_day)
+            return replace(source, series_j=source.series_j * (mean_j / source.mean_j))
         if source is not None:
             return ScaledHarvest(source, mean_j / source.mean_j)
         if self.weather_file is None:
@@ -292,7 +292,7 @@ class Scenario:
         """Return where the episode begins in the record, the harvest of the day before, and the episode's."""
         if not isinstance(self.harvest, RecordedHarvest):
             return None, None, self.harvest.draw(rng, self.horizon_slots)
-        day, start = self.harvest.slots_per_day, self.harvest.draw_start(rng)
+        day, start = self.harvest.slots_per_day, self.harvest.draw_start(rng, self.horizon_slots)
         series = window(self.harvest.series_j, start - day, day + self.horizon_slots)
         return start, series[:day], series[day:]
 
