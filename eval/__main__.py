@@ -1,6 +1,20 @@
 """The command line: `python -m eval <command> --help`."""
 
-from eval import animate, benchmark, curves, day, decision_map, figure_tables, plan, regimes, report, speed, tune
+from eval import (
+    animate,
+    benchmark,
+    curves,
+    day,
+    decision_map,
+    figure_tables,
+    memory,
+    plan,
+    recorded,
+    regimes,
+    report,
+    speed,
+    tune,
+)
 from eval.commands import Commands, run
 
 COMMANDS: Commands = {
@@ -14,6 +28,9 @@ COMMANDS: Commands = {
     "animate": (animate.AnimateArgs, animate.main),
     "curves": (curves.CurvesArgs, curves.main),
     "speed": (speed.SpeedArgs, speed.main),
+    "transfer": (recorded.TransferArgs, recorded.transfer),
+    "bursts": (recorded.BurstsArgs, recorded.bursts),
+    "memory": (memory.MemoryArgs, memory.main),
     "tune-threshold": (tune.TuneArgs, tune.main),
 }
 

@@ -26,7 +26,7 @@ Nanoseconds = NDArray[np.int64]
 UNITS_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 """Units of times that are numbers, in nanoseconds."""
 DAY_NS = 24 * UNITS_NS["h"]
-CHUNK_ROWS = 250_000
+CHUNK_ROWS = 100_000
 FEW = 0.01
 """Of the rows, at most this share may be missing, twice there, or below 0 by less than this share of the largest."""
 RULES = {

@@ -334,11 +334,11 @@ def _in_order(
     times, values, row = times[present], values[:, present], row[present]
     order = times.argsort(kind="stable")
     times, values, row = times[order], values[:, order], row[order]
-    again = np.append(False, times[1:] == times[:-1])
-    differs = again & np.append(False, (values[:, 1:] != values[:, :-1]).any(axis=0))
+    again: NDArray[np.bool_] = np.append(False, np.diff(times) == 0)
+    differs: NDArray[np.bool_] = again & np.append(False, (np.diff(values) != 0).any(axis=0))
     for name, rows in (("same time", differs), ("duplicate", again & ~differs)):
         found[name] += int(rows.sum())
-        require_few(file, name, found[name], len(present), int(row[rows][0]) if rows.any() else 0)
+        require_few(file, name, found[name], present.size, int(row[rows][0]) if rows.any() else 0)
     first: NDArray[np.int64] = np.flatnonzero(~again)
     if again.any():
         values = np.add.reduceat(values, first, axis=1) / np.diff(np.append(first, len(times)))
