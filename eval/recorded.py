@@ -1,8 +1,11 @@
 """Recorded worlds on the command line: one in the place of a scenario's own, and what policies and theory do in it."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
+import tyro
 from rich.console import Console
 
 from agents import Myopic, make_dispatcher
@@ -12,6 +15,7 @@ from energy_route_env.theory import expected_auxiliary_energy
 from energy_route_env.theory.slot import motion_of, require_theory
 from energy_route_env.units import FloatArray, IntArray, unit_for
 from energy_route_env.world.arrivals import ArrivalSource
+from energy_route_env.world.harvest import HarvestSource
 from energy_route_env.world.recorded import Part
 from energy_route_env.world.tables import Repairs
 from energy_route_env.world.traces import read_log, read_power, read_rates
@@ -45,30 +49,45 @@ class WorldArgs:
         both = self.arrival_log is not None and self.arrival_rates is not None
         require(not both, "arrival_rates", self.arrival_rates, "left out where there is an arrival_log")
 
-    def apply(self, scenario: Scenario) -> tuple[Scenario, list[Repairs]]:
-        """Return the scenario with these sources, arrivals scaled to its own rate, and what was repaired."""
-        seconds, mean = scenario.slot_seconds, scenario.arrival_rate
-        source: ArrivalSource | None = None
-        repairs: list[Repairs] = []
-        if self.arrival_log is not None or self.arrival_rates is not None:
-            read, file = (
-                (read_log, self.arrival_log) if self.arrival_log is not None else (read_rates, self.arrival_rates)
-            )
-            source, repaired = read(
-                str(file), seconds, zone=self.zone, mean=mean, block_slots=self.block_slots, part=self.part
-            )
-            scenario, repairs = replace(scenario, arrival_source=source), [repaired]
-        if self.harvest_power is not None:
-            harvest, repaired = read_power(self.harvest_power, seconds, zone=self.zone, part=self.part)
-            scenario, repairs = make_scenario(scenario, harvest_source=harvest), [*repairs, repaired]
-        return scenario, repairs
+    def apply(self, scenario: Scenario) -> Scenario:
+        """Return the scenario with these sources, the arrivals scaled to its own rate."""
+        arrivals, harvest, _ = _read(self, scenario.slot_seconds, scenario.arrival_rate)
+        fields = {"arrival_source": arrivals, "harvest_source": harvest}
+        return make_scenario(scenario, **{name: source for name, source in fields.items() if source is not None})
+
+    def repairs(self, scenario: Scenario) -> list[Repairs]:
+        """Return what was repaired in the files."""
+        return _read(self, scenario.slot_seconds, scenario.arrival_rate)[2]
+
+
+RecordedWorld: TypeAlias = Annotated[WorldArgs, tyro.conf.arg(name="")]
+"""As a field of a command's arguments, its own options have no prefix."""
+
+
+@lru_cache(maxsize=4)
+def _read(
+    world: WorldArgs, slot_seconds: float, mean: float
+) -> tuple[ArrivalSource | None, HarvestSource | None, list[Repairs]]:
+    """Read the files once for all scenarios of the same slots and rate."""
+    arrivals: ArrivalSource | None = None
+    harvest: HarvestSource | None = None
+    repairs = []
+    for read, file in ((read_log, world.arrival_log), (read_rates, world.arrival_rates)):
+        if file is not None:
+            options: dict[str, Any] = {"zone": world.zone, "block_slots": world.block_slots, "part": world.part}
+            arrivals, repaired = read(file, slot_seconds, mean=mean, **options)
+            repairs.append(repaired)
+    if world.harvest_power is not None:
+        harvest, repaired = read_power(world.harvest_power, slot_seconds, zone=world.zone, part=world.part)
+        repairs.append(repaired)
+    return arrivals, harvest, repairs
 
 
 @dataclass(frozen=True)
 class TransferArgs:
     """Compare what policies gain over myopic in a scenario's own world and in a recorded one."""
 
-    world: WorldArgs
+    world: RecordedWorld
     """The recorded world."""
     scenario: str = "solar"
     """Name of the scenario."""
@@ -90,8 +109,8 @@ def transfer(args: TransferArgs) -> None:
     args.check()
     console = Console()
     own = make_scenario(args.scenario)
-    recorded, repairs = args.world.apply(own)
-    for repaired in repairs:
+    recorded = args.world.apply(own)
+    for repaired in args.world.repairs(own):
         console.print(str(repaired), soft_wrap=True)
     rows = []
     gains = [gains_over_myopic(scenario, args) for scenario in (own, recorded)]

@@ -62,10 +62,9 @@ class Repairs:
 
     @classmethod
     def of(cls, file: str, rows: int, found: Counter[str]) -> Repairs:
-        """Freeze what was found, and log it as a warning if there is something."""
+        """Freeze what was found, and log it."""
         repairs = cls(file, rows, {name: found[name] for name in RULES if found[name]})
-        if repairs.counts:
-            logging.getLogger("energy_route_env").warning("%s", repairs)
+        logging.getLogger("energy_route_env").info("%s", repairs)
         return repairs
 
     def __str__(self) -> str:
