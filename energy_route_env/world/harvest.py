@@ -166,9 +166,15 @@ class HarvestFile:
         object.__setattr__(self, "columns", require_sequence("columns", self.columns, "one or more names"))
 
     @property
+    def slots_per_day(self) -> int:
+        return 24
+
+    @property
     def record(self) -> RecordedHarvest:
         """The mean over the columns, each divided by its mean."""
-        return RecordedHarvest(equal_shares(self.file, self.columns, read_columns(self.file, self.columns)), 24)
+        return RecordedHarvest(
+            equal_shares(self.file, self.columns, read_columns(self.file, self.columns)), self.slots_per_day
+        )
 
     @property
     def mean_j(self) -> float:

@@ -39,7 +39,7 @@ RULES = {
     "filled": "missing in gaps of up to two hours: interpolated",
     "days left out": "days with a longer gap: left out",
     "offset": "of another UTC offset than the first row: all are put into one time",
-    "repeated hour": "in the hour that the clock repeats: summer time up to the first step back, then standard time",
+    "repeated hour": "in the hour that the clock repeats: summer time up to where it steps back, then standard time",
     "rounded": "with times in whole seconds or minutes: those of the same time are different tasks",
 }
 """What is repaired, by name, and how."""
@@ -83,7 +83,8 @@ def load_pandas() -> Any:
 
 def refuse(file: str, row: int, column: str, value: Any, allowed: str) -> InputError:
     """Return the error for a value; rows are counted from 1 below the head."""
-    return InputError(f"{column} of {file}, row {row + 1}, is {value!r}, but it must be {allowed}.")
+    plain = value.item() if isinstance(value, np.generic) else value
+    return InputError(f"{column} of {file}, row {row + 1}, is {plain!r}, but it must be {allowed}.")
 
 
 def require_few(file: str, what: str, count: int, rows: int, first: int) -> None:
@@ -198,12 +199,13 @@ class Clock:
         file: whose times, for messages.
         unit: unit of times that are numbers, one of `UNITS_NS`.
         zone: name of a time zone or a UTC offset; None: that of the file.
-        found: where repairs are counted.
+        is_log: whether rows may have the same time. In a table the same time again is a step back of the clock.
     """
 
-    def __init__(self, file: str, unit: str, zone: str | None, found: Counter[str]) -> None:
+    def __init__(self, file: str, unit: str, zone: str | None, is_log: bool) -> None:
         require(unit in UNITS_NS, "unit", unit, f"one of {list(UNITS_NS)}")
-        self.file, self.unit, self.found = file, unit, found
+        self.file, self.unit, self.is_log = file, unit, is_log
+        self.found: Counter[str] = Counter()
         self.zone = None if zone is None else zone_of(zone)
         self.rows, self.first_without, self.coarse_ns = 0, 0, UNITS_NS["min"]
         self._offsets: list[str] = []
@@ -280,7 +282,7 @@ class Clock:
         kind = "times with a UTC offset" if offsets else "times without one"
         self._take_kind(first_row, column, kind)
         if offsets and len(offsets) < len(given):
-            at = int((~given.str.contains(_OFFSET)).to_numpy().argmax())
+            at = next(at for at, time in enumerate(given) if not _OFFSET.search(time))
             row = first_row + int(np.flatnonzero(column.notna())[at])
             raise refuse(self.file, row, str(column.name), given.iloc[at], "a time with a UTC offset, as others are")
         try:
@@ -295,7 +297,8 @@ class Clock:
     def _first_bad(self, first_row: int, column: pd.Series[Any]) -> InputError:
         """Return the error for the first time that cannot be read."""
         read = load_pandas().to_datetime(column, format="ISO8601", utc=True, errors="coerce")
-        at = int((read.isna() & column.notna()).to_numpy().argmax())
+        far = (read.dt.year < 1678) | (read.dt.year > 2261)
+        at = int(((read.isna() & column.notna()) | far).to_numpy().argmax())
         allowed = "a time: ISO 8601, as 2024-03-31 12:00:00+01:00, or a number, between the years 1678 and 2262"
         return refuse(self.file, first_row + at, str(column.name), column.iloc[at], allowed)
 
@@ -322,7 +325,7 @@ class Clock:
         pd = load_pandas()
         before = local.ffill().shift(fill_value=pd.NaT if self._latest_local is None else self._latest_local)
         day = local.dt.floor("D")
-        stepped = (local < before).groupby(day).cumsum().to_numpy() > 0
+        stepped = (local < before if self.is_log else local <= before).groupby(day).cumsum().to_numpy() > 0
         stepped |= (day == self._switched).to_numpy()
         if stepped.any():
             self._switched = day[stepped].iloc[-1]

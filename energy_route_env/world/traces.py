@@ -70,22 +70,20 @@ def read_log(
         InputError: naming file, row and reason, if a row can neither be read nor repaired.
         MissingExtra: if pandas is missing.
     """
-    found: Counter[str] = Counter()
     slot_ns = _slot_ns(slot_seconds)
-    clock, counts, twice = Clock(file, unit, zone, found), _Counts(file, slot_ns), _Duplicates()
+    clock, counts, twice = Clock(file, unit, zone, is_log=True), _Counts(file, slot_ns), _Duplicates()
     for first_row, chunk in chunks(file, (time_column,), rest=True):
         given, times = clock.read(first_row, chunk[time_column or chunk.columns[0]])
-        if len(times) > 0:
-            counts.add(times[~twice.find(chunk[given], times, first_row)], first_row)
+        counts.add(times[~twice.find(chunk[given], times, first_row)], first_row)
     clock.check()
-    found["duplicate"] = twice.count
+    clock.found["duplicate"] = twice.count
     require_few(file, "duplicate", twice.count, clock.rows, twice.first_row)
     if clock.coarse_ns:
-        found["rounded"] = clock.rows
+        clock.found["rounded"] = clock.rows
         stamps = f"a multiple of {clock.coarse_ns / 1e9:g} s, to which the times in {file} are rounded"
         require(slot_ns % clock.coarse_ns == 0, "slot_seconds", slot_seconds, stamps)
     record = _record(file, *counts.series(), clock.offset_ns, slot_ns, (start, block_slots, part))
-    return RecordedArrivals(record, record.mean if mean is None else mean), Repairs.of(file, clock.rows, found)
+    return RecordedArrivals(record, record.mean if mean is None else mean), Repairs.of(file, clock.rows, clock.found)
 
 
 class _Duplicates:
@@ -98,7 +96,7 @@ class _Duplicates:
 
     def find(self, rows: pd.DataFrame, times: Nanoseconds, first_row: int) -> NDArray[np.bool_]:
         """Return which of these rows repeat the one before."""
-        before = np.append(self._last_time, times[:-1])
+        before = np.append(self._last_time, times)[:-1]
         alike = np.flatnonzero((times == before) & (times % UNITS_NS["s"] != 0) & (rows.shape[1] > 1))
         same = np.zeros(len(times), bool)
         if len(alike) > 0:
@@ -108,7 +106,8 @@ class _Duplicates:
             same[alike] = ((these == ahead) | (pd.isna(these) & pd.isna(ahead))).all(axis=1)
             self.first_row = self.first_row or first_row + int(alike[0])
             self.count += int(same.sum())
-        self._last, self._last_time = rows.iloc[-1:], int(times[-1])
+        if len(times) > 0:
+            self._last, self._last_time = rows.iloc[-1:], int(times[-1])
         return same
 
 
@@ -123,6 +122,8 @@ class _Counts:
 
     def add(self, times: Nanoseconds, first_row: int) -> None:
         """Count these times."""
+        if len(times) == 0:
+            return
         slots, counts = np.unique(times // self.slot_ns, return_counts=True)
         pages, where = np.unique(slots // PAGE, return_index=True)
         for page, these, n in zip(pages.tolist(), np.split(slots, where[1:]), np.split(counts, where[1:]), strict=True):
@@ -185,7 +186,7 @@ def read_rates(
     """
     slot_ns = _slot_ns(slot_seconds)
     columns = (rate_column, cv) if isinstance(cv, str) else (rate_column,)
-    table = _Table.read(file, time_column, columns, Clock(file, unit, zone, Counter()), "start", negative=0.0)
+    table = _Table.read(file, time_column, columns, Clock(file, unit, zone, is_log=False), blank=1.0)
     for begin, end in table.bounds[:, table.is_long].T.tolist():
         gap = f"{(end - begin) / 3.6e12:g} h from {np.datetime64(begin, 'ns')}"
         raise InputError(f"a gap in {file}, by time, is {gap}, but it must be at most two hours.")
@@ -230,8 +231,8 @@ def read_power(
     slot_ns = _slot_ns(slot_seconds)
     day = _day_slots(slot_ns)
     require(stamped in ("start", "end"), "stamped", stamped, "'start' or 'end'")
-    clock = Clock(file, unit, zone, Counter())
-    table = _Table.read(file, time_column, columns or ("",), clock, stamped, negative=FEW)
+    clock = Clock(file, unit, zone, is_log=False)
+    table = _Table.read(file, time_column, columns or ("",), clock, stamped, FEW)
     edges = _edges(table, slot_ns, DAY_NS)
     require(len(edges) > day, f"whole days in {file}", 0, "1 or more")
     kept = table.whole_days(edges, day)
@@ -257,9 +258,19 @@ class _Table(NamedTuple):
 
     @classmethod
     def read(
-        cls, file: str, time_column: str, columns: tuple[str, ...], clock: Clock, stamped: str, negative: float
+        cls,
+        file: str,
+        time_column: str,
+        columns: tuple[str, ...],
+        clock: Clock,
+        stamped: str = "start",
+        negative: float = 0.0,
+        blank: float = math.nan,
     ) -> _Table:
-        """Read columns (an empty name: the second) whose values may be below 0 by a share of the largest."""
+        """Read columns (an empty name: the second) whose values may be below 0 by a share of the largest.
+
+        An empty value is `blank` in the columns after the first, and a gap in the first, as nan is in all.
+        """
         parts = []
         for first_row, chunk in chunks(file, (time_column, *filter(None, columns)), rest=not all(columns)):
             names = [name or chunk.columns[min(1, chunk.shape[1] - 1)] for name in columns]
@@ -268,9 +279,9 @@ class _Table(NamedTuple):
             parts.append((times, values, first_row + np.flatnonzero(given)))
         clock.check()
         times, values, row = (np.concatenate(some, axis=-1) for some in zip(*parts, strict=True))
+        values[1:] = np.where(np.isnan(values[1:]), blank, values[1:])
         values = _without_negatives(file, names, values, row, negative, clock.found)
         times, values = _in_order(file, times, values, row, clock.found)
-        require(len(times) > 1, f"rows with a time and a value in {file}", len(times), "2 or more")
         return cls._filled(clock, times, values, stamped == "end")
 
     @classmethod
@@ -316,7 +327,7 @@ def _without_negatives(
     file: str, names: list[str], values: FloatArray, row: NDArray[np.int64], share: float, found: Counter[str]
 ) -> FloatArray:
     """Take small negatives as 0; refuse those below minus this share of the largest value."""
-    least = -share * np.nanmax(values, axis=1, initial=0.0, keepdims=True)
+    least = 0.0 - share * np.nanmax(values, axis=1, initial=0.0, keepdims=True)
     bad = np.argwhere(values < least)
     if len(bad):
         k, at = bad[0]
@@ -332,6 +343,7 @@ def _in_order(
     present = ~np.isnan(values).any(axis=0)
     found["no value"] += int((~present).sum())
     times, values, row = times[present], values[:, present], row[present]
+    require(len(times) > 1, f"rows with a time and a value in {file}", len(times), "2 or more")
     order = times.argsort(kind="stable")
     times, values, row = times[order], values[:, order], row[order]
     again: NDArray[np.bool_] = np.append(False, np.diff(times) == 0)
