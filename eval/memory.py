@@ -58,7 +58,8 @@ def main(args: MemoryArgs) -> None:
     rows, slots, counted, peak = answer.split()
     console.print(
         f"Read {int(rows):,} rows ({size / 2**20:,.0f} MB) in {seconds:.0f} s into {int(slots):,} slots with "
-        f"{int(counted):,} requests: {float(peak):.0f} MB at the peak, Python and its libraries included (2^20 bytes)."
+        f"{int(counted):,} requests: {float(peak):.0f} MB at the peak, Python and its libraries included (2^20 bytes).",
+        soft_wrap=True,
     )
 
 

@@ -125,7 +125,7 @@ def test_a_log_that_begins_at_midnight_keeps_whole_days(write: Write) -> None:
     assert shifted.record.series.tolist() == [1] * 24 and shifted.record.start_every == 24
     moved, _ = read_log(write("time", *[hour + "Z" for hour in hours]), 3600.0, zone="-04:00", start="midnight")
     assert moved.record.series.tolist() == [1] * 24  # from 04:00 UTC on
-    with pytest.raises(InputError, match="whole days in .* is 0, but it must be 1 or more to begin at midnight"):
+    with pytest.raises(InputError, match=r"whole days in .* is 0, but it must be 1 or more to begin at midnight"):
         read_log(write("time", *hours[:30]), 3600.0, start="midnight")
 
 
@@ -242,7 +242,7 @@ def test_days_with_a_longer_gap_are_left_out(write: Write, cut: tuple[int, int],
     assert repairs.counts.get("days left out", 0) == {(100, 109): 1, (90, 100): 2, (280, 288): 0}[cut]
     del rows[10:50], rows[150:190]
     if cut == (90, 100):
-        with pytest.raises(InputError, match="days without a long gap in .* is 0, but it must be 1 or more"):
+        with pytest.raises(InputError, match=r"days without a long gap in .* is 0, but it must be 1 or more"):
             read_power(write("time,w", *rows), 900.0)
 
 
@@ -400,7 +400,7 @@ def test_a_table_that_is_none_is_refused(
 
 def test_bytes_that_are_no_text_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "image.csv").write_bytes(bytes(range(256)) * 40)
-    with pytest.raises(InputError, match="image.csv"):
+    with pytest.raises(InputError, match=r"image\.csv"):
         read_log(str(tmp_path / "image.csv"), 1.0)
     with pytest.raises(InputError, match=r"file is 'no.csv', but it must be the path of a CSV file"):
         read_log("no.csv", 1.0)

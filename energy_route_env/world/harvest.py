@@ -105,7 +105,7 @@ class BetaGammaHarvest:
         return np.array(list(accumulate(steps, lambda h, step: step[0] * h + step[1], initial=first_j)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RecordedHarvest:
     """A recorded series that repeats; an episode starts at a random midnight of it.
 
