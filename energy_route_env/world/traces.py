@@ -128,6 +128,8 @@ class _Counts:
         pages, where = np.unique(slots // PAGE, return_index=True)
         for page, these, n in zip(pages.tolist(), np.split(slots, where[1:]), np.split(counts, where[1:]), strict=True):
             if page not in self.pages:
+                spread_over = (len(self.pages) + 1) * PAGE
+                require(spread_over <= 2 * MOST_SLOTS, f"slots in {self.file}", spread_over, f"{MOST_SLOTS} at most")
                 self.pages[page] = np.zeros(PAGE, np.uint32)
             self.pages[page][these - page * PAGE] += n.astype(np.uint32)
         ends = [*self.ends, (int(slots[0]), first_row), (int(slots[-1]), first_row)]
