@@ -158,13 +158,13 @@ class Scenario:
             require(whole, "slot_seconds", self.slot_seconds, "a divisor of the day (86400 s) where weather is used")
         if self.harvest_source is not None:
             require_real("harvest_source.mean_j", self.harvest_source.mean_j, 0.0, above=True)
-        if isinstance(self.harvest_source, (RecordedHarvest, HarvestFile)):
-            slot_s = DAY_S / self.harvest_source.slots_per_day
-            require(self.slot_seconds == slot_s, "slot_seconds", self.slot_seconds, f"{slot_s:g}, the harvest record's")
         if self.grid_source is not None:
             whole = (3600 / self.slot_seconds).is_integer()
             require(whole, "slot_seconds", self.slot_seconds, "a divisor of the hour (3600 s) with a grid_source")
             require_real("grid_source.mean", self.grid_source.mean, 0.0, above=True)
+        if isinstance(self.harvest_source, (RecordedHarvest, HarvestFile)):
+            slot_s = DAY_S / self.harvest_source.slots_per_day
+            require(self.slot_seconds == slot_s, "slot_seconds", self.slot_seconds, f"{slot_s:g}, the harvest record's")
         if self.arrival_source is not None:
             mean, rate = self.arrival_source.mean, self.arrival_rate
             require(rate == mean, "arrival_rate", rate, f"{mean}, the mean of arrival_source")
