@@ -154,6 +154,7 @@ def test_recorded_arrivals_have_the_moments_that_they_declare(source: ArrivalSou
     rng = np.random.default_rng(SEED)
     drawn = np.stack([np.bincount(source.draw(rng, SLOTS), minlength=SLOTS) for _ in range(EPISODES)])
     assert drawn.shape == (EPISODES, SLOTS)
+    assert abs(Estimate.of(drawn[:, 0]).deviation(source.mean)) <= BOUND  # stationary from the first slot on
     for values, expected in ((drawn, source.mean), ((drawn - source.mean) ** 2, source.variance)):
         assert abs(Estimate.of(values.mean(axis=1)).deviation(expected)) <= BOUND
     batches = Estimate.of((drawn.sum(axis=1) - source.mean * SLOTS) ** 2 / SLOTS)
