@@ -1,7 +1,7 @@
 """A frozen `Scenario` states every number of an experiment."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from typing import Literal, get_args
@@ -173,6 +173,9 @@ class Scenario:
             whole = (3600 / self.slot_seconds).is_integer()
             require(whole, "slot_seconds", self.slot_seconds, "a divisor of the hour (3600 s) with a grid_source")
             require_real("grid_source.mean", self.grid_source.mean, 0.0, above=True)
+        if isinstance(self.harvest_source, (RecordedHarvest, HarvestFile)):
+            slot_s = DAY_S / self.harvest_source.slots_per_day
+            require(self.slot_seconds == slot_s, "slot_seconds", self.slot_seconds, f"{slot_s:g}, the harvest record's")
         if self.arrival_source is not None:
             mean, rate = self.arrival_source.mean, self.arrival_rate
             require(rate == mean, "arrival_rate", rate, f"{mean}, the mean of arrival_source")
@@ -272,7 +275,7 @@ class Scenario:
         if isinstance(source, HarvestFile):
             source = source.record
         if isinstance(source, RecordedHarvest):
-            return RecordedHarvest(source.series_j * (mean_j / source.mean_j), source.slots_per_day)
+            return replace(source, series_j=source.series_j * (mean_j / source.mean_j))
         if source is not None:
             return ScaledHarvest(source, mean_j / source.mean_j)
         if self.weather_file is None:
@@ -328,7 +331,7 @@ class Scenario:
         """Return where the episode begins in the record, the harvest of the day before, and the episode's."""
         if not isinstance(self.harvest, RecordedHarvest):
             return None, None, self.harvest.draw(rng, self.horizon_slots)
-        day, start = self.harvest.slots_per_day, self.harvest.draw_start(rng)
+        day, start = self.harvest.slots_per_day, self.harvest.draw_start(rng, self.horizon_slots)
         series = window(self.harvest.series_j, start - day, day + self.horizon_slots)
         return start, series[:day], series[day:]
 

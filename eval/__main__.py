@@ -8,7 +8,9 @@ from eval import (
     decision_map,
     figure_tables,
     latency,
+    memory,
     plan,
+    recorded,
     regimes,
     report,
     speed,
@@ -28,6 +30,9 @@ COMMANDS: Commands = {
     "animate": (animate.AnimateArgs, animate.main),
     "curves": (curves.CurvesArgs, curves.main),
     "speed": (speed.SpeedArgs, speed.main),
+    "transfer": (recorded.TransferArgs, recorded.transfer),
+    "bursts": (recorded.BurstsArgs, recorded.bursts),
+    "memory": (memory.MemoryArgs, memory.main),
     "tune-threshold": (tune.TuneArgs, tune.main),
 }
 

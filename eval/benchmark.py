@@ -1,7 +1,7 @@
 """The main job: every dispatcher in every scenario on common traces, with intervals, beside theory."""
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from energy_route_env.checks import require, require_whole
 from energy_route_env.units import FloatArray
 from eval import figure_tables
 from eval.gap import Best, best_known
+from eval.recorded import RecordedWorld, WorldArgs
 from eval.records import ResultArgs, ResultFolder, run_record
 from eval.report import write_report
 from eval.runs import Run, dispatcher_names, make_run, scenario_at
@@ -33,12 +34,15 @@ class BenchmarkArgs(ResultArgs):
     """Names of the dispatchers; by default all that fit the scenario. Myopic always runs too."""
     episodes: int = 2000
     """Episodes of every dispatcher in every scenario at every ratio."""
+    world: RecordedWorld = field(default_factory=WorldArgs)
+    """A recorded world in the place of the scenarios' own."""
     figures: bool = False
     """Plot every figure into the report, from tables computed for them (half a minute more)."""
 
     def check(self) -> None:
         super().check()
         require_whole("episodes", self.episodes, 2)
+        self.world.check()
         require(bool(self.scenarios), "scenarios", self.scenarios, "one or more names")
 
     def ratios_of(self, scenario: str) -> list[float]:
@@ -51,12 +55,15 @@ def main(args: BenchmarkArgs) -> None:
     """Run the benchmark, save and print its tables, and write the report."""
     console = Console()
     args.check()
-    settings = [scenario_at(name, ratio) for name in dict.fromkeys(args.scenarios) for ratio in args.ratios_of(name)]
+    own = [scenario_at(name, ratio) for name in dict.fromkeys(args.scenarios) for ratio in args.ratios_of(name)]
+    settings = [args.world.apply(scenario) for scenario in own]
     runs = [make_run(scenario, name) for scenario in settings for name in dispatcher_names(scenario, args.dispatchers)]
     folder = args.folder("benchmark")
     console.print(
         f"Benchmark: {len(runs)} runs (scenario x ratio x dispatcher) of {args.episodes} episodes, seed {args.seed}."
     )
+    for repairs in dict.fromkeys(str(found) for scenario in own for found in args.world.repairs(scenario)):
+        console.print(repairs, soft_wrap=True)
     with progress_bar(console) as progress:
         tables, best = _run_all(args, runs, progress, folder)
     episodes = pd.concat(tables, ignore_index=True)
