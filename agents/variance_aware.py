@@ -31,13 +31,19 @@ class ByValue(Dispatcher):
     def to_come_j(self, decision: Decision, energy_j: FloatArray) -> FloatArray:
         """Return the joules still to come from the grid if the tasks need `energy_j`, both (n, n_models, n_nodes)."""
 
-    def act(self, decision: Decision) -> Actions:
-        scenario = self.scenario
+    def possible_j(self, decision: Decision) -> tuple[FloatArray, FloatArray]:
+        """Return the joules that the task may need, (n, n_models, n_nodes), and weights for `mean_over`."""
         observed, at = np.unique(decision.observed_difficulty, return_inverse=True)
-        possible, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
-        energy_j = scenario.queries_per_task * possible[at]
-        probability = weights if weights.ndim == 1 else weights[at]
-        value, mean_j = (mean_over(it, probability) for it in (self.to_come_j(decision, energy_j), energy_j))
+        possible, weights = self.scenario.models.possible_energy_j(observed, self.scenario.difficulty_noise)
+        return self.scenario.queries_per_task * possible[at], weights if weights.ndim == 1 else weights[at]
+
+    def values_j(self, decision: Decision) -> tuple[FloatArray, FloatArray]:
+        """Return the mean joules still to come from the grid by model, and the task's own, both (n, n_models)."""
+        energy_j, weights = self.possible_j(decision)
+        return mean_over(self.to_come_j(decision, energy_j), weights), mean_over(energy_j, weights)
+
+    def act(self, decision: Decision) -> Actions:
+        value, mean_j = self.values_j(decision)
         least = value.min(axis=-1, keepdims=True)
         tied = value <= least + 1e-9 * mean_j.min(axis=-1, keepdims=True)  # equal up to rounding
         return np.where(tied, mean_j, np.inf).argmin(axis=-1)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from agents import Dispatcher, make_dispatcher
+from agents.variance_aware import VarianceAware
 from energy_route_env import make_scenario
 from energy_route_env.checks import InputError
 from energy_route_env.theory import expected_auxiliary_energy
@@ -99,6 +100,41 @@ def test_the_potential_at_prices_grows_with_the_battery_and_falls_with_the_queue
 def test_prices_need_a_backlog_and_a_battery_with_an_end(scenario: str) -> None:
     with pytest.raises(InputError, match=rf"scenario is '{scenario}', but it must be one with tasks that can wait"):
         shape(SB3EnergyRoute(scenario, 2), "prices")
+
+
+def test_in_the_last_slot_an_expected_reward_is_minus_the_mean_shortfall() -> None:
+    """With one task and no slot left, what remains is E[(e - x)^+], whatever e was."""
+    world = make_scenario("volatile", horizon_slots=1)
+    envs, rule = shape(SB3EnergyRoute(world, 256), "expected"), VarianceAware(world)
+    envs.seed(0)
+    envs.reset()
+    seen = envs.unwrapped.envs.decision()
+    actions = np.arange(256) % 2
+    _, reward, done, _ = envs.step(actions)
+    possible_j, weights = rule.possible_j(seen)
+    short_j = np.maximum(possible_j - seen.usable_j[:, None, None], 0.0) @ weights
+    expected_j = -short_j[np.arange(256), actions] - BrownianPotential(world)(seen)
+    one = seen.due == 1
+    assert one.sum() > 60 and done[one].all()
+    np.testing.assert_allclose(reward[one], expected_j[one], rtol=1e-5, atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["oracle", "fixed-0", "variance-aware"])
+def test_the_mean_over_the_noise_keeps_the_mean_return_of_what_sees_no_noise(name: str) -> None:
+    """And only of that: the oracle sees it. Expected: 0 within 4 standard errors of 64 returns."""
+    shift = first_returns(name, "expected", "volatile")[0] - first_returns(name, "brownian", "volatile")[0]
+    assert shift.std() > 0.5
+    assert (abs(Estimate.of(shift).deviation(0.0)) < 4) == (name != "oracle")
+
+
+def test_an_exact_difficulty_leaves_nothing_to_replace() -> None:
+    plain, replaced = (first_returns("random", shaping, "paper")[0] for shaping in ("brownian", "expected"))
+    np.testing.assert_allclose(replaced, plain, atol=1e-4, rtol=0)
+
+
+def test_the_mean_over_the_noise_needs_tasks_that_cannot_wait() -> None:
+    with pytest.raises(InputError, match="deadline_slots is 96, but it must be 0"):
+        shape(SB3EnergyRoute("solar", 2), "expected")
 
 
 def test_without_the_time_left_there_is_no_potential() -> None:

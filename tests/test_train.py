@@ -22,7 +22,7 @@ from eval.rollout import simulate
 from eval.statistics import Estimate
 from train.__main__ import main as command_line
 from train.ppo import PPOArgs, main
-from train.settings import SETTINGS, PPOSettings, settings_for
+from train.settings import SETTINGS, PPOSettings, Shaping, settings_for
 
 SETTINGS_HERE: PPOSettings = {"steps": 20_000, "num_envs": 64, "rollout_steps": 32, "batch_size": 1024}
 SHORT: dict[str, Any] = {
@@ -85,11 +85,20 @@ def test_the_card_tells_how_the_policy_was_made_and_what_it_achieves(tmp_path: P
     assert card["evaluation"]["auxiliary_j_half_width"] == pytest.approx(Estimate.of(again).half_width, rel=1e-12)
 
 
+CARDS: tuple[tuple[str, Shaping, int], ...] = (
+    ("paper", "brownian", 1),
+    ("uncertain", "brownian", 1),
+    ("volatile", "expected", 3),
+    ("solar", "none", 1),
+)
+"""Scenario, shaping and seeds of the training of each shipped policy."""
+
+
 def test_the_shipped_policies_cards_name_the_command_that_makes_them() -> None:
-    for name, shaping in (("paper", "brownian"), ("uncertain", "brownian"), ("solar", "none")):
+    for name, shaping, seeds in CARDS:
         card = json.loads(shipped_policies()[name].with_suffix(".json").read_text())
         args = tyro.cli(PPOArgs, args=shlex.split(card["command"])[4:])
-        assert args == PPOArgs(scenario=name, shaping=shaping)
+        assert args == PPOArgs(scenario=name, shaping=shaping, seeds=seeds)
         assert card["settings"] == settings_for(name, shaping) | {"hidden_sizes": [64, 64]}
 
 

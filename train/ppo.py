@@ -15,6 +15,7 @@ from rich.table import Table
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecEnv
 
 from agents import Dispatcher, make_dispatcher
 from agents.learned import Learned, observation_meaning, save_policy, trained_for
@@ -29,7 +30,7 @@ from eval.statistics import Estimate
 from train.checkpoint import Curve, load_checkpoint, save_checkpoint
 from train.sb3_vec_env import SB3EnergyRoute
 from train.settings import PPOSettings, Shaping, settings_for
-from train.shaping import PotentialShaping, shape
+from train.shaping import shape
 
 CURVE_SEED = 1_000_003
 """Seed of the traces of the learning curve. The final evaluation uses others."""
@@ -48,7 +49,8 @@ class PPOArgs:
     continuing: bool = False
     """Hide the time left and treat the horizon as a truncation."""
     shaping: Shaping = "none"
-    """Potential-based reward shaping: none, brownian (value function), optimum, or prices (of the hindsight bound)."""
+    """Reward shaping: none; by a potential, brownian (value function), optimum, or prices (of the hindsight bound); or
+    expected, which is brownian with the mean over the difficulty's noise in the place of a task's own energy."""
     seed: int = 0
     """Seed of the first training."""
     seeds: int = 1
@@ -141,7 +143,7 @@ def _prepare(args: PPOArgs, settings: PPOSettings) -> None:
         write_atomically(record, json.dumps(run_record(wanted), indent=2).encode())
 
 
-def make_envs(scenario: Scenario, settings: PPOSettings, shaping: Shaping) -> SB3EnergyRoute | PotentialShaping:
+def make_envs(scenario: Scenario, settings: PPOSettings, shaping: Shaping) -> VecEnv:
     """Make the training environments."""
     unit = settings["reward_unit_tasks"] * scenario.myopic_moments[0] * scenario.mean_grid_weight
     return shape(SB3EnergyRoute(scenario, settings["num_envs"], reward_unit=unit), shaping)
