@@ -5,10 +5,10 @@ from functools import cached_property
 import numpy as np
 
 from agents.dispatcher import Actions
-from agents.variance_aware import ByValue
+from agents.variance_aware import ONE_ATTEMPT, ByValue
 from energy_route_env import Decision, Scenario
 from energy_route_env.theory.optimum import Optimum, optimum, require_optimum
-from energy_route_env.theory.slot import require_no_waiting
+from energy_route_env.theory.slot import require_no_retries, require_no_waiting
 from energy_route_env.units import FloatArray
 
 
@@ -20,12 +20,14 @@ class Optimal(ByValue):
     are: what follows the task at hand does not depend on them.
 
     Raises:
-        InputError: naming the field, where tasks can wait, or the difficulty is uncertain and `theory.optimum` refuses.
+        InputError: naming the field, where tasks can wait, failures are retried, or the difficulty is uncertain and
+            `theory.optimum` refuses.
     """
 
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
         require_no_waiting(scenario)
+        require_no_retries(scenario, ONE_ATTEMPT)
         if scenario.difficulty_noise > 0:
             require_optimum(scenario)
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents import Oracle
-from energy_route_env import Scenario, Trace
+from agents.dispatcher import Actions
+from energy_route_env import Decision, Scenario, Trace
+from energy_route_env.decision import untried
 from energy_route_env.env import require_trace
 from energy_route_env.theory.schedule import Future, best_schedule
 from energy_route_env.units import FloatArray, IntArray
@@ -21,7 +23,9 @@ def hindsight_bound(scenario: Scenario, trace: Trace) -> float:
 
     Where tasks can wait it is the optimum of a linear programme that knows the whole trace, runs every task on its
     truly cheapest model and may split tasks (`best_schedule`). Of tasks that can wait it asks only that by every slot
-    as much has run as is due by then. Where none can wait it is what the oracle draws, and so attained.
+    as much has run as is due by then. Where none can wait it is what the truly cheapest models draw, and so attained.
+    Where failures are retried, a task's truly cheapest model is the cheapest of those that solve it, without which
+    every model has to fail on it.
 
     Raises:
         InputError: if the trace does not fit the scenario.
@@ -41,7 +45,8 @@ def hindsight_bounds(
     """
     told = progress or (lambda count: None)
     if not scenario.can_wait:
-        bounds = run_traces(scenario, Oracle(scenario), traces).cost[:, -1]
+        knowing = Foreseeing(scenario) if scenario.retries else Oracle(scenario)
+        bounds = run_traces(scenario, knowing, traces).cost[:, -1]
         told(len(traces))
         return bounds
     bounds = np.empty(len(traces))
@@ -52,6 +57,15 @@ def hindsight_bounds(
     return bounds
 
 
+class Foreseeing(Oracle):
+    """The cheapest model of those that solve the task, any order where none does."""
+
+    def act(self, decision: Decision) -> Actions:
+        assert decision.energy_j is not None and decision.solved is not None
+        hopeless = ~decision.solved.any(axis=-1, keepdims=True)
+        return untried(np.where(decision.solved | hopeless, decision.energy_j, np.inf), decision.tried).argmin(axis=-1)
+
+
 def _least_auxiliary(scenario: Scenario, trace: Trace) -> float:
     require_trace(scenario, trace)
     return best_schedule(known_future(scenario, trace), scenario.battery).auxiliary
@@ -60,7 +74,7 @@ def _least_auxiliary(scenario: Scenario, trace: Trace) -> float:
 def known_future(scenario: Scenario, trace: Trace) -> Future:
     """Return what a trace brings, with every task on its truly cheapest model."""
     horizon, waits = scenario.horizon_slots, trace.deadline_slots > 0
-    energy_j = scenario.energy_j(trace.difficulty).min(axis=-1)
+    energy_j = least_energy_j(scenario, trace)
     due = np.minimum(trace.task_slot + np.minimum(trace.deadline_slots, horizon), horizon)
     weights = np.ones(horizon) if trace.grid_weight is None else trace.grid_weight
 
@@ -74,3 +88,12 @@ def known_future(scenario: Scenario, trace: Trace) -> Future:
         due_j=by_slot(due, waits).cumsum(),
         weight=np.append(weights, weights[-1]),  # what is left at the end counts as in the last slot
     )
+
+
+def least_energy_j(scenario: Scenario, trace: Trace) -> FloatArray:
+    """Return the joules that it takes at least to be done with each task, shape (n_tasks,)."""
+    energy_j = scenario.energy_j(trace.difficulty) if trace.energy_j is None else trace.energy_j
+    if not scenario.retries or trace.solved is None:
+        return energy_j.min(axis=-1)
+    solving_j = np.where(trace.solved, energy_j, np.inf).min(axis=-1)
+    return np.where(trace.solved.any(axis=-1), solving_j, energy_j.sum(axis=-1))

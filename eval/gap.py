@@ -53,8 +53,10 @@ def best_known(scenario: Scenario, costs: Mapping[str, FloatArray], seed: int) -
 def optimal_value(scenario: Scenario) -> float | None:
     """Return the least E[D_T] of any unprivileged dispatcher in joules, None where theory has no number for it.
 
-    Where the difficulty is exact that is the oracle's.
+    Where the difficulty is exact that is the oracle's, unless failures are retried.
     """
+    if scenario.retries:
+        return None
     if scenario.difficulty_noise == 0:
         slot = slot_for_theory(scenario, Oracle(scenario))
         return None if slot is None else float(exact_expected_auxiliary_energy(slot, scenario.horizon_slots))

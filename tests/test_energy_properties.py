@@ -45,6 +45,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         difficulty_noise=draw(st.sampled_from([0.0, 0.1])),
         overhead_j=draw(st.sampled_from([0.0, 70.0])),
         queries_per_task=draw(st.sampled_from([1.0, 1e5])),
+        failures=draw(st.sampled_from(["ignored", "retried"])),
         continuing=draw(st.booleans()),
     )
 
@@ -56,12 +57,14 @@ def episodes(draw: st.DrawFn, scenario: Scenario | None = None) -> Episode:
     slots = sorted(draw(st.lists(st.integers(0, horizon - 1), max_size=12)))
     tasks = {"min_size": len(slots), "max_size": len(slots)}
     longest = (horizon + 2) * scenario.can_wait
+    attempts = st.lists(st.booleans(), min_size=len(scenario.models), max_size=len(scenario.models))
     trace = Trace.of(
         np.array(draw(st.lists(energies, min_size=horizon, max_size=horizon))) * scenario.queries_per_task,
         slots,
         draw(st.lists(st.floats(1.6, 2.0), **tasks)),
         draw(st.lists(st.floats(1.6, 2.0), **tasks)),
         draw(st.lists(st.integers(0, longest), **tasks)),
+        solved=np.reshape(draw(st.lists(attempts, **tasks)), (len(slots), len(scenario.models))).astype(bool),
     )
     return Episode(scenario, trace, draw(st.lists(st.integers(0, scenario.n_actions - 1), min_size=1, max_size=8)))
 
@@ -94,6 +97,9 @@ def test_every_step_is_that_of_a_naive_simulator(episode: Episode) -> None:
     for name in ("auxiliary", "spilled", "lost"):
         assert played.balance[f"{name}_j"] == pytest.approx(getattr(naive, name), **close), name
     assert played.balance["stored_j"] == pytest.approx(naive.battery, **close)
+    if episode.scenario.retries:
+        counts = {"attempts": naive.attempts, "solved": naive.solved, "unsolved": episode.trace.n_tasks - naive.solved}
+        assert played.infos[-1]["tally"] == counts
 
 
 @properties
