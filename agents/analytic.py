@@ -8,6 +8,7 @@ from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require, require_real, require_whole
 from energy_route_env.decision import untried
+from energy_route_env.pool.measured import MeasuredPool
 from energy_route_env.pool.scaling_laws import router_energy_j
 from energy_route_env.theory.slot import (
     BrownianMotion,
@@ -88,7 +89,16 @@ class Myopic(Deterministic):
 
 
 class ScalingLaw(Deterministic):
-    """The plug-in rule: cheapest by the closed-form energy at the observed difficulty, as if it were exact."""
+    """The plug-in rule: cheapest by the closed-form energy at the observed difficulty, as if it were exact.
+
+    Raises:
+        InputError: if the pool is a measured one, which has no closed form.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        lawful = not isinstance(scenario.models, MeasuredPool)
+        require(lawful, "models", scenario.models, "a pool with a closed form, for the scaling-law rule")
 
     def choose(self, tasks: Tasks) -> Actions:
         return untried(self.scenario.energy_j(tasks.observed_difficulty), tasks.tried).argmin(axis=-1)

@@ -29,6 +29,7 @@ from energy_route_env import Decision, Scenario
 from energy_route_env.checks import InputError
 from energy_route_env.decision import features_of
 from energy_route_env.files import write_atomically
+from energy_route_env.pool.measured import MeasuredPool
 
 TRANSFERS = ("renewable_ratio", "horizon_slots")
 """Scenario fields for which a policy is meant to work at other values than the training's."""
@@ -95,11 +96,17 @@ def observation_meaning(scenario: Scenario) -> dict[str, Any]:
     """Return what fixes the meaning of observations and actions. A policy is refused where it differs."""
     return {
         "features": list(features_of(scenario)),
-        "models": list(scenario.models.n_params),
-        "difficulties": list(scenario.difficulties),
+        **_tasks_meaning(scenario),
         "difficulty_noise": scenario.difficulty_noise,
         "deadline_slots": scenario.deadline_slots,
     }
+
+
+def _tasks_meaning(scenario: Scenario) -> dict[str, Any]:
+    """Return what models and difficulties are; the questions of a measured pool may be other ones than trained on."""
+    if isinstance(scenario.models, MeasuredPool):
+        return {"models": list(scenario.models.names), "difficulties": "questions, longest prompt first"}
+    return {"models": list(scenario.models.n_params), "difficulties": list(scenario.difficulties)}
 
 
 def trained_for(scenario: Scenario) -> dict[str, Any]:

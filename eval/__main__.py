@@ -1,6 +1,19 @@
 """The command line: `python -m eval <command> --help`."""
 
-from eval import animate, benchmark, curves, day, decision_map, figure_tables, plan, regimes, report, speed, tune
+from eval import (
+    animate,
+    benchmark,
+    curves,
+    day,
+    decision_map,
+    figure_tables,
+    plan,
+    pool,
+    regimes,
+    report,
+    speed,
+    tune,
+)
 from eval.commands import Commands, run
 
 COMMANDS: Commands = {
@@ -9,6 +22,7 @@ COMMANDS: Commands = {
     "report": (report.ReportArgs, report.main),
     "plan": (plan.PlanArgs, plan.main),
     "regimes": (regimes.RegimesArgs, regimes.main),
+    "pool": (pool.PoolArgs, pool.main),
     "day": (day.DayArgs, day.main),
     "decision-map": (decision_map.DecisionMapArgs, decision_map.main),
     "animate": (animate.AnimateArgs, animate.main),

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import Oracle
-from agents.dispatcher import Actions
-from energy_route_env import Decision, Scenario, Trace
-from energy_route_env.decision import untried
+from agents import Hindsight, Oracle
+from energy_route_env import Scenario, Trace
 from energy_route_env.env import require_trace
 from energy_route_env.theory.schedule import Future, best_schedule
 from energy_route_env.units import FloatArray, IntArray
@@ -45,7 +43,7 @@ def hindsight_bounds(
     """
     told = progress or (lambda count: None)
     if not scenario.can_wait:
-        knowing = Foreseeing(scenario) if scenario.retries else Oracle(scenario)
+        knowing = Hindsight(scenario) if scenario.retries else Oracle(scenario)
         bounds = run_traces(scenario, knowing, traces).cost[:, -1]
         told(len(traces))
         return bounds
@@ -55,15 +53,6 @@ def hindsight_bounds(
             bounds[i] = bound
             told(1)
     return bounds
-
-
-class Foreseeing(Oracle):
-    """The cheapest model of those that solve the task, any order where none does."""
-
-    def act(self, decision: Decision) -> Actions:
-        assert decision.energy_j is not None and decision.solved is not None
-        hopeless = ~decision.solved.any(axis=-1, keepdims=True)
-        return untried(np.where(decision.solved | hopeless, decision.energy_j, np.inf), decision.tried).argmin(axis=-1)
 
 
 def _least_auxiliary(scenario: Scenario, trace: Trace) -> float:

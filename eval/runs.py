@@ -13,8 +13,10 @@ from energy_route_env.checks import InputError
 from eval.rollout import simulate
 
 ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "optimal", "error-0.05", "fixed-0", "fixed-1", "random")
-PICKY = ("variance-aware", "optimal")
+PICKY = ("scaling-law", "variance-aware", "optimal")
 """Those of them that do not fit every scenario."""
+ORDERS = ("cascade", "calibrated", "best-order", "largest-first", "hindsight")
+"""Those that fit where failures are retried; the third takes a measured pool."""
 DEFERRAL = ("greedy-deferral", "surplus-deferral", "receding-climatology")
 SLOW_EPISODES = 50
 """Episodes of a dispatcher that plans ahead, at most: it takes a tenth of a second for each."""
@@ -63,6 +65,7 @@ def make_run(scenario: Scenario, name: str) -> Run:
 def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[str]:
     """Name the dispatchers to run in a scenario, the reference first; by default all that fit it."""
     fitting = [name for name in ROUTING if name not in PICKY or fits(name, scenario)]
+    fitting += [name for name in ORDERS if scenario.retries and fits(name, scenario)]
     fitting += DEFERRAL * scenario.can_wait + ("learned",) * (scenario.name in shipped_policies())
     return list(dict.fromkeys((REFERENCE, *(wanted or fitting))))
 

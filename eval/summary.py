@@ -89,7 +89,7 @@ def _row(run: Run, table: pd.DataFrame, setting: Setting) -> dict[str, Any]:
     total = table[["tasks", "consumed_j", "harvested_j", "auxiliary_j", "spilled_j"]].sum()
     row = {
         "same_as": setting.same_as(run.name),
-        "privileged": run.dispatcher.privileged and run.scenario.difficulty_noise > 0,
+        "privileged": run.dispatcher.privileged and (run.scenario.difficulty_noise > 0 or run.scenario.retries),
         "episodes": len(table),
         "horizon_slots": run.scenario.horizon_slots,
         "unit": run.scenario.unit,

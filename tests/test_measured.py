@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from energy_route_env import EnergyRouteEnv, Trace, make_scenario
 from energy_route_env.checks import InputError, MissingExtra
 from energy_route_env.pool.measured import Estimates, MeasuredPool
 from energy_route_env.pool.outcomes import Rates, read_outcomes
 from energy_route_env.pool.token_rates import token_rates
+from energy_route_env.scenarios import measured_scenario, training_scenario
 
 SHIPPED = "misguided_energy.csv"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -259,6 +261,28 @@ def test_a_split_without_questions_and_estimates_that_do_not_fit_are_refused(poo
             replace(pool, estimates=Estimates(energy_j, chance))
     with pytest.raises(InputError, match="mean joules of qwen3-30b-a3b-nothink on the training questions is 0"):
         replace_outcomes(pool, energy_j=np.zeros((52, 6, 6)))
+
+
+# The scenario
+
+
+def test_the_scenario_asks_held_out_questions_and_trains_on_the_others(pool: MeasuredPool) -> None:
+    scenario = make_scenario("measured")
+    assert scenario.models == pool and scenario.retries
+    assert scenario.difficulties == pool.questions("test")
+    assert training_scenario(scenario).difficulties == pool.questions("train")
+    assert training_scenario(make_scenario("paper")) == make_scenario("paper")
+    assert measured_scenario(pool, "all").difficulties == pool.questions("all")
+    drawn = scenario.draw(np.random.default_rng(4))
+    assert set(drawn.difficulty) <= set(scenario.difficulties) and drawn.solved.shape == (drawn.n_tasks, 6)
+
+
+def test_the_difficulty_feature_orders_prompts_by_length(pool: MeasuredPool) -> None:
+    """From -1, the longest prompt for testing, to 1, the shortest."""
+    env = EnergyRouteEnv(make_scenario("measured", horizon_slots=1))
+    numbers = pool.questions("test")
+    seen = [env.reset(options={"trace": Trace.of([0.0], [0], [number])})[0][2] for number in numbers]
+    assert seen == pytest.approx(np.linspace(-1, 1, len(numbers)))
 
 
 # The importer of ML.ENERGY's table
