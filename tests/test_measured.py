@@ -220,7 +220,7 @@ def replace_outcomes(pool: MeasuredPool, **changes: object) -> MeasuredPool:
 
 def test_what_is_drawn_follows_the_law_that_is_given(pool: MeasuredPool) -> None:
     """Each of six ways has the probability 1/6: of 60 000 draws 10 000 ± 91; the bound is five standard errors."""
-    number = pool.outcomes.questions.index("river_crossing_easy")
+    number = pool.outcomes.questions.index("dead_schrodingers_cat")
     law = pool.possible_attempts(np.array([float(number)]))
     assert law.energy_j.shape == law.chance.shape == (1, 6, 6) and law.probability.tolist() == [[1 / 6] * 6]
     drawn = pool.draw_attempts(np.random.default_rng(3), np.full(60_000, float(number)))
