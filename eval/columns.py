@@ -107,8 +107,8 @@ STD = (
 ABOVE = (
     "By how much the mean lies above the best possible, on the episodes that they share. Where no task can wait that "
     "is the optimum: the least E[D_T] of any dispatcher that is not privileged, by dynamic programming. Where tasks "
-    "can wait it is the hindsight bound of the first episodes (at most 400): no dispatcher, online or clairvoyant, "
-    "draws less on any trace. A privileged dispatcher may lie below an optimum."
+    "can wait or failures are retried it is the hindsight bound of the first episodes (at most 400): no dispatcher, "
+    "online or clairvoyant, draws less on any trace. A privileged dispatcher may lie below an optimum."
 )
 TASKS = "averaged over all tasks of all episodes."
 SOLVED = "All energy consumed, that of failed attempts too, for each task that was solved."

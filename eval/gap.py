@@ -39,7 +39,7 @@ def best_known(scenario: Scenario, costs: Mapping[str, FloatArray], seed: int) -
         costs: D_T of every dispatcher by name, each of shape (episodes,).
         seed: of the episodes' traces.
     """
-    if scenario.can_wait:
+    if scenario.can_wait or scenario.retries:
         episodes = len(next(iter(costs.values())))
         bounds = hindsight_bounds(scenario, draw_traces(scenario, range(min(episodes, BOUND_EPISODES)), seed))
         return Best("bound", bounds, float(bounds.mean()), is_exact=False)

@@ -73,6 +73,10 @@ FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
         ({"continuing": value}, "continuing", repr(value), "True or False")
         for value in (0, 1, NAN, None, "yes", [True], np.array([True, False]))
     ),
+    *(
+        ({"failures": value}, "failures", repr(value), "one of ('ignored', 'retried')")
+        for value in ("twice", True, None, 1, ["retried"])
+    ),
     ({"models": ()}, "models", "()", "one or more parameter counts"),
     *(
         ({"models": value}, "models", repr(value), "parameter counts")

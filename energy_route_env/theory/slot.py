@@ -102,7 +102,7 @@ class SlotDistribution:
     ) -> SlotDistribution:
         """Return the distribution under a routing, exact but for the noise's grid and `gather_energies`.
 
-        Every task takes the scenario's overhead in addition. A `privileged` routing is shown true difficulties and
+        Every attempt takes the scenario's overhead in addition. A `privileged` routing is shown true difficulties and
         energies. `harvest_mean_j` replaces the scenario's mean harvest of a slot. Raises an InputError if slots are not
         independent, or an energy is not finite.
         """
