@@ -149,16 +149,16 @@ def test_help_shows_every_flag_with_its_text(
     shown = " ".join(capsys.readouterr().out.replace("│", "").split())
     arguments = COMMANDS[command][0]
     for field in dataclasses.fields(arguments):
-        flag = "PATH" if field.name in ("folder", "runs") else f"--{field.name.replace('_', '-')}"
+        flag = "PATH" if field.name in ("folder", "runs", "file") else f"--{field.name.replace('_', '-')}"
         assert flag in shown
     if issubclass(arguments, ResultArgs):
         assert "Seed of all randomness; 0 is the benchmark's." in shown
         assert "Replace an existing folder of that name." in shown
 
 
-def test_five_commands_share_the_arguments_of_the_results() -> None:
+def test_six_commands_share_the_arguments_of_the_results() -> None:
     sharing = {name for name, (arguments, _) in COMMANDS.items() if issubclass(arguments, ResultArgs)}
-    assert sharing == {"benchmark", "figures", "regimes", "day", "decision-map"}
+    assert sharing == {"benchmark", "figures", "regimes", "day", "decision-map", "pool"}
 
 
 # The command of a run
