@@ -190,7 +190,7 @@ def observe(x: State, world: World, rules: Rules, out: Any) -> None:
         first = len(out) - 3 * n_models
         for k in range(n_models):
             energy_j = world.expected_energy_j[x.task][k]
-            out[first + k] = 1.0 if is_tried(world, x.task, k) else 0.0
+            out[first + k] = 1.0 if is_tried(world, rules, x.task, k) else 0.0
             out[first + n_models + k] = energy_j / (energy_j + scales.task_j)
             out[first + 2 * n_models + k] = world.success_chance[x.task][k]
 
@@ -215,7 +215,7 @@ def rules_of(scenario: Scenario) -> Rules:
         can_wait=scenario.can_wait,
         has_grid=scenario.grid_source is not None,
         overhead_j=float(scenario.overhead_j),
-        retries=scenario.retries,
+        retries=True if scenario.retries else None,
     )
 
 

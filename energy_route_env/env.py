@@ -184,11 +184,12 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         return require_action("action", action, self._n_actions)
 
     def _info(self, outcome: Outcome) -> dict[str, Any]:
-        return step_info(outcome, self._mask(), self._run.tried())
+        tried = self._run.tried()
+        return step_info(outcome, self._mask(tried), tried)
 
-    def _mask(self) -> NDArray[np.int8]:
+    def _mask(self, tried: NDArray[np.bool_] | None) -> NDArray[np.int8]:
         """Return a copy of the mask at hand."""
-        mask, tried = self._masks[self._run.state.due > 0].copy(), self._run.tried()
+        mask = self._masks[self._run.state.due > 0].copy()
         if tried is not None:
             mask[: len(tried)] = ~tried
         return mask
@@ -206,7 +207,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are carried out as given, shape (n_actions,); sb3-contrib looks for this name."""
-        return self._mask().astype(bool)
+        return self._mask(self._run.tried()).astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
         """Return the decision at hand as dispatchers see it (n = 1); a privileged one sees the truth too."""
@@ -236,8 +237,7 @@ def action_masks(scenario: Scenario, due: IntArray, tried: NDArray[np.bool_] | N
 
 def step_info(outcome: Outcome, action_mask: NDArray[np.int8], tried: NDArray[np.bool_] | None) -> dict[str, Any]:
     """Return a step's info: what it did, and what there is afterwards."""
-    attempts = {} if tried is None else {"solved": outcome.solved, "tried": tried}
-    return attempts | {
+    info = {
         "energy_j": outcome.energy_j,
         "auxiliary_j": outcome.auxiliary_j,
         "model": outcome.model,
@@ -247,6 +247,9 @@ def step_info(outcome: Outcome, action_mask: NDArray[np.int8], tried: NDArray[np
         "harvest_left_j": outcome.harvest_left_j,
         "action_mask": action_mask,
     }
+    if tried is not None:
+        info |= {"solved": outcome.solved, "tried": tried}
+    return info
 
 
 def require_action(field: str, action: Any, n_actions: int) -> int:

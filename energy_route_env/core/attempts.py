@@ -1,4 +1,4 @@
-"""Which models were tried on a task, and whether one of them solved it. All of it is for where failures are retried.
+"""Which models were tried on a task, and whether one of them solved it, where failures are retried.
 
 `World.tried` holds the models as bits of a task: bit k is set once model k was tried on it.
 """
@@ -14,22 +14,28 @@ MOST_MODELS = 62
 """Models of a pool whose failures can be retried: their bits fit a signed integer."""
 
 
-def attempt(x: State, world: World, task: int, model: int) -> bool:
-    """Note an attempt and return whether it solved the task."""
-    world.tried[task] |= 1 << model
-    x.attempts += 1
-    x.solved += world.solved[task][model]
-    return world.solved[task][model]
+def attempt(x: State, world: World, rules: Rules, task: int, model: int) -> bool:
+    """Note an attempt and return whether it solved the task; where failures are ignored, it counts as if it did."""
+    if rules.retries:
+        world.tried[task] |= 1 << model
+        x.attempts += 1
+        x.solved += world.solved[task][model]
+        return world.solved[task][model]
+    return True
 
 
-def is_tried(world: World, task: int, model: int) -> bool:
+def is_tried(world: World, rules: Rules, task: int, model: int) -> bool:
     """Return whether this model was tried on the task."""
-    return (world.tried[task] >> model) & 1 == 1
+    if rules.retries:
+        return (world.tried[task] >> model) & 1 == 1
+    return False
 
 
 def all_tried(world: World, rules: Rules, task: int) -> bool:
     """Return whether no model is left to try."""
-    return world.tried[task] == (1 << rules.n_models) - 1
+    if rules.retries:
+        return world.tried[task] == (1 << rules.n_models) - 1
+    return False
 
 
 def tried_models(bits: Any, n_models: int) -> NDArray[np.bool_]:

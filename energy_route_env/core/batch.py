@@ -116,6 +116,9 @@ class Batch:
         seen = np.empty((0, self._n_features), np.float32) if observation is None else observation
         outcome = self.blank_outcome()
         compiled(step_rows)(self.states, self.world, self.rules, actions, outcome, seen)
+        np.greater_equal(outcome.model, 0, out=outcome.solved)  # one more array would slow the loop by a tenth
+        if self.rules.retries:
+            outcome.solved[:] &= self.world.solved[np.arange(self.n), outcome.task, outcome.model]
         return outcome
 
     def blank_outcome(self) -> Outcome:
@@ -172,7 +175,7 @@ def facts_of(
 ) -> dict[str, Any]:
     """Return the fields of a `Decision` but for the observation; `task` and `slot` are the tables' indices."""
     by_task = ["observed_difficulty", "expected_energy_j", *(["difficulty", "energy_j"] if privileged else [])]
-    by_task += (["success_chance"] + ["solved"] * privileged) * rules.retries
+    by_task += (["success_chance"] + ["solved"] * privileged) * bool(rules.retries)
     by_slot = ("grid_weight", "grid_forecast", "harvest_forecast_j") if rules.has_grid else ()
     facts = {name: getattr(world, name)[task] for name in by_task}
     tried = {"tried": tried_models(world.tried[task], rules.n_models)} if rules.retries else {}
@@ -221,7 +224,10 @@ def begin_rows(states: Any, world: World, rules: Rules, rows: Any) -> None:
 
 
 def step_rows(states: Any, world: World, rules: Rules, actions: Any, to: Outcome, observation: Any) -> None:
-    """Route the task at hand in every row, and observe what follows if there is room for it."""
+    """Route the task at hand in every row, and observe what follows if there is room for it.
+
+    All of the outcome is written but `solved`.
+    """
     observes = len(observation) > 0
     world, rules, to = borrowed(world), borrowed(rules), borrowed(to)
     for i in up_to(len(states)):
@@ -234,7 +240,6 @@ def step_rows(states: Any, world: World, rules: Rules, actions: Any, to: Outcome
         to.cost[i] = outcome.cost
         to.model[i] = outcome.model
         to.forced[i] = outcome.forced
-        to.solved[i] = outcome.solved
         to.slot[i] = outcome.slot
         to.task[i] = outcome.task
         to.battery_j[i] = outcome.battery_j

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -56,8 +56,11 @@ class Rules(NamedTuple):
     """Whether a joule from the grid counts differently from slot to slot; else each counts 1."""
     overhead_j: float
     """What every decision takes beside the task's own energy."""
-    retries: bool
-    """Whether a task stays at hand until it is solved or every model has failed on it."""
+    retries: Literal[True] | None
+    """Whether a task stays at hand until it is solved or every model has failed on it.
+
+    None for no, so that numba compiles the core anew without that: it would slow it by a quarter.
+    """
 
 
 class World(NamedTuple):

@@ -24,14 +24,14 @@ def step(x: State, world: World, rules: Rules, action: int) -> Outcome:
     energy_j, model = rules.overhead_j, action
     solved = False
     defers = action == rules.n_models and due == 0
-    forced = not defers and (action == rules.n_models or (rules.retries and is_tried(world, task, action)))
+    forced = not defers and (action == rules.n_models or is_tried(world, rules, task, action))
     if forced:
         model = cheapest_model(world, rules, task)
     if defers:
         model = -1
     else:
         energy_j += world.energy_j[task][model]
-        solved = not rules.retries or attempt(x, world, task, model)
+        solved = attempt(x, world, rules, task, model)
         if solved or all_tried(world, rules, task):
             take_off(x, world, rules.can_wait)
     auxiliary_j = supply(x, rules.battery, energy_j)
@@ -71,8 +71,7 @@ def cheapest_model(world: World, rules: Rules, task: int) -> int:
     """Return the model of lowest expected energy among those that were not tried."""
     best, expected_j = -1, world.expected_energy_j[task]
     for model in range(rules.n_models):
-        failed = rules.retries and is_tried(world, task, model)
-        if not failed and (best < 0 or expected_j[model] < expected_j[best]):
+        if not is_tried(world, rules, task, model) and (best < 0 or expected_j[model] < expected_j[best]):
             best = model
     return best
 
@@ -97,5 +96,5 @@ def run_to_end(x: State, world: World, rules: Rules, task: int) -> float:
     while not is_over:
         model = cheapest_model(world, rules, task)
         energy_j += world.energy_j[task][model]
-        is_over = not rules.retries or attempt(x, world, task, model) or all_tried(world, rules, task)
+        is_over = attempt(x, world, rules, task, model) or all_tried(world, rules, task)
     return energy_j
