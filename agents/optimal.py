@@ -5,10 +5,10 @@ from functools import cached_property
 import numpy as np
 
 from agents.dispatcher import Actions
-from agents.variance_aware import ByValue
+from agents.variance_aware import ONE_ATTEMPT, ByValue
 from energy_route_env import Decision, Scenario
 from energy_route_env.theory.optimum import Optimum, optimum, require_optimum
-from energy_route_env.theory.slot import require_at_once, require_no_waiting
+from energy_route_env.theory.slot import require_at_once, require_no_retries, require_no_waiting
 from energy_route_env.units import FloatArray
 
 
@@ -20,13 +20,14 @@ class Optimal(ByValue):
     are: what follows the task at hand does not depend on them.
 
     Raises:
-        InputError: naming the field, where tasks can wait or draw their energy over their latency, or the energy is
-            uncertain and `theory.optimum` refuses.
+        InputError: naming the field, where tasks can wait, draw their energy over their latency or are retried, or the
+            energy is uncertain and `theory.optimum` refuses.
     """
 
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
         require_no_waiting(scenario)
+        require_no_retries(scenario, ONE_ATTEMPT)
         require_at_once(scenario)  # else a dearer task that runs longer may take less from the grid
         if not scenario.energy_is_known:
             require_optimum(scenario)

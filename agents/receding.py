@@ -33,8 +33,8 @@ class RecedingHorizon(Dispatcher):
 
     A plan lays down how much energy is to have run by the end of each slot. Waiting tasks run, oldest first, up to
     there, to the nearest task, and only while harvest and battery cover them or the plan itself takes the grid. All
-    tasks go to the model of lowest expected energy. Where none can wait it is the myopic dispatcher. What a joule from
-    the grid counts later is forecast by persistence.
+    tasks go to the untried model of lowest expected energy; a plan counts one attempt for each that is known. Where
+    none can wait it is the myopic dispatcher. What a joule from the grid counts later is forecast by persistence.
 
     Args:
         scenario: where it decides.
@@ -70,7 +70,7 @@ class RecedingHorizon(Dispatcher):
             raise ValueError(
                 "decision.memory and outlook are None, but they must be given: the dispatcher keeps notes."
             )
-        memory, outlook, expected_j = decision.memory, decision.outlook, decision.expected_energy_j
+        memory, outlook, expected_j = decision.memory, decision.outlook, decision.open_energy_j
         answer = expected_j.argmin(axis=-1)
         slot = self.scenario.horizon_slots - decision.slots_left
         waiting = (decision.due == 0) & (decision.backlog > 0)

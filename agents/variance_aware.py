@@ -9,11 +9,12 @@ from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
 from energy_route_env.pool.base import mean_over
 from energy_route_env.theory import expected_auxiliary_energy, value_function
-from energy_route_env.theory.slot import motion_of, routed_moments
+from energy_route_env.theory.slot import motion_of, require_no_retries, routed_moments
 from energy_route_env.units import FloatArray
 
 THETAS = np.geomspace(1e-4, 1e2, 61)
 """What a square of a task's mean energy weighs beside that mean."""
+ONE_ATTEMPT = "what a task takes on a model is taken to be all that it takes"
 
 
 class ByValue(Dispatcher):
@@ -56,6 +57,9 @@ class VarianceAware(ByValue):
     with V the Brownian value function. V is convex, so of two models with the same mean the less variable one is taken.
     The mean energy of the other tasks due in this slot is set aside. That mean, drift and volatility are those
     of the best dispatcher that ignores the battery, see `best_blind_moments`. It never defers.
+
+    Raises:
+        InputError: where failures are retried.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -74,8 +78,9 @@ def best_blind_moments(scenario: Scenario) -> tuple[float, float]:
     """Return E e and E e^2, in J and J^2, of the routing by observed difficulty alone with the lowest E[M_T].
 
     E[M_T] rises with both moments, so the candidates take the model of lowest E e + theta E e^2 for some theta >= 0.
-    At theta = 0 that is the myopic dispatcher.
+    At theta = 0 that is the myopic dispatcher. Raises an InputError where failures are retried.
     """
+    require_no_retries(scenario, ONE_ATTEMPT)
     observed = np.asarray(scenario.difficulties)
     possible, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
     energies = scenario.queries_per_task * possible

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from energy_route_env.checks import MOST, require, require_real, require_sequence, require_whole
+from energy_route_env.core.attempts import MOST_MODELS
 from energy_route_env.core.state import Battery
 from energy_route_env.pool.base import Pool
 from energy_route_env.pool.costs import TaskCosts
@@ -31,6 +32,7 @@ from energy_route_env.world.trace import MOST_J, Trace
 
 PAPER_DIFFICULTIES = tuple(np.linspace(1.7, 1.9, 10).tolist())
 PAPER_POOL = ModelPool()
+Failures = Literal["ignored", "retried"]
 DAY_S = 86_400.0
 MOST_OVERHEAD_J = 1e150
 """Its square is still finite."""
@@ -59,12 +61,15 @@ class Scenario:
     """Like queries that make up one task, the luck among what they share; its energy is so many times one query's."""
     overhead_j: float = 0.0
     """c: what every decision takes beside the task's own energy, a deferral too; the harvest is not scaled to it."""
+    failures: Failures = "ignored"
+    """Whether a task that a model fails on is done ("ignored", the paper) or stays at hand until it is solved or every
+    model has failed on it ("retried")."""
     deadline_slots: int = 0
     """Slots that a deferrable task may wait; 0 where no task can wait."""
     deferrable_share: float = 1.0
     """Share of the tasks that is deferrable, where `deadline_slots` is above 0."""
     renewable_ratio: float = 1.0
-    """Mean harvest / mean demand of the myopic dispatcher; 1 is critical."""
+    """Mean harvest / mean demand of the myopic dispatcher, its retries included; 1 is critical."""
     harvest_cv: float | None = 0.5
     """Coefficient of variation of a Gamma harvest; None where one of the next two gives the harvest."""
     weather_file: str | None = None
@@ -114,8 +119,14 @@ class Scenario:
             require_whole(name, getattr(self, name), low)
             object.__setattr__(self, name, int(getattr(self, name)))
         require(isinstance(self.continuing, (bool, np.bool_)), "continuing", self.continuing, "True or False")
-        known = get_args(Execution)
-        require(isinstance(self.execution, str) and self.execution in known, "execution", self.execution, f"in {known}")
+        for name, known in (("execution", get_args(Execution)), ("failures", get_args(Failures))):
+            value = getattr(self, name)
+            require(isinstance(value, str) and value in known, name, value, f"one of {known}")
+        alone = "'at_once' where failures are retried: a failure is known only once the model has run"
+        require(not (self.retries and self.over_latency), "execution", self.execution, alone)
+        entries = len(self.models)
+        few = f"at most {MOST_MODELS} where failures are retried"
+        require(not self.retries or entries <= MOST_MODELS, "len(models)", entries, few)
         self._check_sources()
         self._check_battery()
         self._check_size()
@@ -200,6 +211,11 @@ class Scenario:
         return self.execution == "over_latency"
 
     @property
+    def retries(self) -> bool:
+        """Whether a task that a model fails on stays at hand."""
+        return self.failures == "retried"
+
+    @property
     def n_actions(self) -> int:
         """One action per model, plus defer where tasks can wait."""
         return len(self.models) + self.can_wait
@@ -240,6 +256,13 @@ class Scenario:
         """Return a task's mean joules on every model, by observed difficulty; shape `observed.shape + (n_models,)`."""
         return self.costs.expected_energy_j(observed)
 
+    def success_chance(self, observed: ArrayLike) -> FloatArray:
+        """Return the probability that each model solves a task, as expected from its observed difficulty.
+
+        The shape is `observed.shape + (n_models,)`.
+        """
+        return self.costs.success_chance(observed)
+
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
         """Return one query's seconds on every model, by true difficulty; shape `difficulty.shape + (n_models,)`."""
         return self.costs.latency_s(difficulty)
@@ -254,7 +277,7 @@ class Scenario:
 
     @cached_property
     def myopic_moments(self) -> tuple[float, float]:
-        """E e and E e^2 of a task's energy on its model of lowest expected energy, in J and J^2."""
+        """E e and E e^2 of a task on its model of lowest expected energy, retries included, in J and J^2."""
         return myopic_moments(self)
 
     @property
@@ -310,8 +333,10 @@ class Scenario:
         deadlines = draw_deadlines(rng, self.deferrable_share, self.deadline_slots, len(slot))
         difficulty = draw_noise(rng, observed, self.difficulty_noise)
         grid_past, grid = self._draw_grid(rng, start)
-        drawn = self.costs.draw_attempts(rng, difficulty) or (None, None)
-        trace = Trace(harvest, slot, difficulty, observed, deadlines, grid, past, grid_past, start, *drawn)
+        energy_j, solved = self.costs.draw_attempts(rng, difficulty) or (None, None)
+        if self.retries and solved is None:
+            solved = self.costs.draw_solved(rng, difficulty)
+        trace = Trace(harvest, slot, difficulty, observed, deadlines, grid, past, grid_past, start, energy_j, solved)
         if self._has_own_source:
             self.require_fits(trace)
         return trace

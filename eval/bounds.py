@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import Dispatcher
-from agents.dispatcher import Actions
-from energy_route_env import Decision, Scenario, Trace
+from agents import Hindsight
+from energy_route_env import Scenario, Trace
 from energy_route_env.env import require_trace
 from energy_route_env.theory.schedule import Future, best_schedule
 from energy_route_env.theory.slot import require_at_once
@@ -23,8 +22,9 @@ def hindsight_bound(scenario: Scenario, trace: Trace) -> float:
 
     Where tasks can wait it is the optimum of a linear programme that knows the whole trace, runs every task on its
     truly cheapest model and may split tasks (`best_schedule`). Of tasks that can wait it asks only that by every slot
-    as much has run as is due by then. Where none can wait it is what the cheapest models draw, and so attained by the
-    oracle where energies have no luck.
+    as much has run as is due by then. Where none can wait it is what the truly cheapest models draw, and so attained by
+    the oracle where energies have no luck. Where failures are retried, a task's truly cheapest model is the cheapest of
+    those that solve it, without which every model has to fail on it.
 
     Raises:
         InputError: if the trace does not fit the scenario, or tasks draw their energy over their latency: then the
@@ -46,7 +46,7 @@ def hindsight_bounds(
     require_at_once(scenario)
     told = progress or (lambda count: None)
     if not scenario.can_wait:
-        bounds = run_traces(scenario, _Clairvoyant(), traces).cost[:, -1]
+        bounds = run_traces(scenario, Hindsight(scenario), traces).cost[:, -1]
         told(len(traces))
         return bounds
     bounds = np.empty(len(traces))
@@ -55,16 +55,6 @@ def hindsight_bounds(
             bounds[i] = bound
             told(1)
     return bounds
-
-
-class _Clairvoyant(Dispatcher):
-    """Takes the model that really takes least, luck included."""
-
-    privileged = True
-
-    def act(self, decision: Decision) -> Actions:
-        assert decision.energy_j is not None
-        return decision.energy_j.argmin(axis=-1)
 
 
 def _least_auxiliary(scenario: Scenario, trace: Trace) -> float:
@@ -76,8 +66,7 @@ def known_future(scenario: Scenario, trace: Trace) -> Future:
     """Return what a trace brings, with every task on its truly cheapest model and its energy drawn at once."""
     require_at_once(scenario)
     horizon, waits = scenario.horizon_slots, trace.deadline_slots > 0
-    true_j = scenario.energy_j(trace.difficulty) if trace.energy_j is None else trace.energy_j
-    energy_j = true_j.min(axis=-1)
+    energy_j = least_energy_j(scenario, trace)
     due = np.minimum(trace.task_slot + np.minimum(trace.deadline_slots, horizon), horizon)
     weights = np.ones(horizon) if trace.grid_weight is None else trace.grid_weight
 
@@ -91,3 +80,12 @@ def known_future(scenario: Scenario, trace: Trace) -> Future:
         due_j=by_slot(due, waits).cumsum(),
         weight=np.append(weights, weights[-1]),  # what is left at the end counts as in the last slot
     )
+
+
+def least_energy_j(scenario: Scenario, trace: Trace) -> FloatArray:
+    """Return the joules that it takes at least to be done with each task, shape (n_tasks,)."""
+    energy_j = scenario.energy_j(trace.difficulty) if trace.energy_j is None else trace.energy_j
+    if not scenario.retries or trace.solved is None:
+        return energy_j.min(axis=-1)
+    solving_j = np.where(trace.solved, energy_j, np.inf).min(axis=-1)
+    return np.where(trace.solved.any(axis=-1), solving_j, energy_j.sum(axis=-1))

@@ -23,6 +23,7 @@ from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import InputError, require, require_whole
 from energy_route_env.decision import features_of
 from energy_route_env.files import write_atomically
+from energy_route_env.scenarios import training_scenario
 from energy_route_env.units import FloatArray
 from eval.records import run_record
 from eval.rollout import simulate
@@ -176,7 +177,7 @@ def train(training: Training) -> PPO:
     if checkpoint.exists():
         model, curve = load_checkpoint(checkpoint, shaping)
     else:
-        model = make_model(make_envs(training.scenario, settings, shaping), settings, training.seed)
+        model = make_model(make_envs(training_scenario(training.scenario), settings, shaping), settings, training.seed)
     model.set_logger(configure(str(training.folder / "tensorboard"), ["tensorboard"]))
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=training.console) as progress:

@@ -61,7 +61,8 @@ class Pool(Protocol):
     def draw_attempts(self, rng: np.random.Generator, difficulty: FloatArray) -> Attempts | None:
         """Draw what happens to tasks of these true difficulties, shape (n,), on every model.
 
-        None where a task's energy follows from its difficulty and every model solves it.
+        None where a task's energy follows from its difficulty. If failures are to be retried, whether a model solves
+        it is then drawn by the chance in `possible_attempts`.
         """
         return None
 
@@ -72,7 +73,20 @@ class Pool(Protocol):
         may be coupled with the other models' as is convenient.
         """
         energy_j = self.energy_j(difficulty)[:, None]
-        return PossibleAttempts(energy_j, np.ones_like(energy_j), np.ones(energy_j.shape[:2]))
+        chance = self.success_chance(difficulty, 0.0)[:, None]
+        return PossibleAttempts(energy_j, chance, np.ones(energy_j.shape[:2]))
+
+    def success_chance(self, observed: ArrayLike, noise: float) -> FloatArray:
+        """Return what is to be expected of the probability that each model solves a task; by default 1.
+
+        Args:
+            observed: observed difficulties; the true one is observed + Normal(0, noise^2).
+            noise: standard deviation s, in units of pretraining loss.
+
+        Returns:
+            Probabilities of shape `observed.shape + (n_models,)`.
+        """
+        return np.ones((*np.shape(observed), len(self)))
 
     def possible_energy_j(self, observed: ArrayLike, noise: float) -> tuple[FloatArray, FloatArray]:
         """Return the energies that a task can take by its noise and its luck, and their probabilities.

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from energy_route_env.checks import require, require_real, require_sequence
 from energy_route_env.pool import stopping as on_success
 from energy_route_env.pool.base import Attempts, Pool, PossibleAttempts
+from energy_route_env.pool.noise_grid import gauss_rule
 from energy_route_env.units import FloatArray
 
 BudgetMethod = Literal["normal", "exact"]
@@ -130,6 +131,23 @@ def _exact_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
         enough = special.betainc(laws.skills, middle - laws.skills + 1, p) >= 1 - laws.failure_probability
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return np.asarray(high)
+
+
+def budget_success(
+    n_params: ArrayLike, difficulty: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED
+) -> FloatArray:
+    """Return the probability that a task is solved within its budget: 1 - epsilon, or P(Binomial(K, p) >= m) exactly.
+
+    Example:
+        >>> budget_success([1e9, 1e10], 1.7, "exact").round(4)
+        array([0.9003, 0.9003])
+    """
+    from scipy import special
+
+    p = skill_success(n_params, difficulty, laws)
+    if method == "normal":
+        return np.full(p.shape, 1 - laws.failure_probability)
+    return np.asarray(special.betainc(laws.skills, attempt_budget(p, method, laws) - laws.skills + 1, p))
 
 
 def token_budget(
@@ -255,6 +273,15 @@ class ModelPool(Pool):
         success = self._success(difficulty)
         variation = self._squared_variation(success) if self.stopping == "on_success" else 0.0
         return energy_of_tokens(self.n_params, self._tokens(success), self.laws, variation)
+
+    def success_chance(self, observed: ArrayLike, noise: float) -> FloatArray:
+        """Return the chance of success within the budget, 1 where a model stops on success (see `Pool`)."""
+        if self.stopping == "on_success":
+            return super().success_chance(observed, noise)
+        nodes, weights = gauss_rule(noise)
+        difficulty = np.asarray(observed, float)[..., None, None] + noise * nodes
+        params = np.asarray(self.n_params)[:, None]
+        return np.asarray(budget_success(params, difficulty, self.method, self.laws) @ weights)
 
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
         """Return a task's seconds on every model, at its mean tokens (see `Pool`)."""

@@ -15,6 +15,10 @@ Frame: TypeAlias = NDArray[np.uint8]
 """A picture, shape (400, 640, 3)."""
 
 
+FORCED = (" (due, could not wait)", " (in place of the answer)")
+"""Why another model was taken, without and with retries: there the answer may have named one that had failed."""
+
+
 class Moment(NamedTuple):
     """Where an episode stands, between two decisions or after the last."""
 
@@ -127,7 +131,8 @@ def choice_text(view: View) -> str:
         return "none yet"
     if chosen is None:
         return "none"
-    name = view.actions[chosen] + " (due, could not wait)" * bool(last.forced)
+    name = view.actions[chosen] + (FORCED[view.scenario.retries] if last.forced else "")
+    name += " failed" * (last.model >= 0 and not last.solved)
     if last.model < 0:  # energy beyond the overhead is that of the backlog, which runs when the episode ends
         name += ", then the rest" * (last.energy_j > view.scenario.overhead_j)
     return f"{name}, used {joules(last.energy_j)}, {joules(last.auxiliary_j)} of it auxiliary"

@@ -22,7 +22,12 @@ from numpy.typing import ArrayLike, NDArray
 from energy_route_env.checks import require
 from energy_route_env.pool.noise_grid import require_noise
 from energy_route_env.theory.brownian import auxiliary_energy_quantile
-from energy_route_env.theory.slot import STEEPEST_PREDICTED, possible_tasks, require_independent_slots
+from energy_route_env.theory.slot import (
+    STEEPEST_PREDICTED,
+    possible_tasks,
+    require_independent_slots,
+    require_no_retries,
+)
 from energy_route_env.units import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -165,6 +170,7 @@ def optimum(scenario: Scenario, choose: bool = True) -> Optimum:
 def require_optimum(scenario: Scenario) -> None:
     """Require what `optimum` needs, with an InputError that names the field."""
     require_independent_slots(scenario)
+    require_no_retries(scenario, "the optimum is computed for tasks that are done after one attempt")
     require_noise(scenario.difficulty_noise, scenario.models.skill_slope, STEEPEST_PREDICTED, ", for the optimum")
     for name in ("charge_efficiency", "discharge_efficiency"):
         lossless = "1.0: the optimum is computed for lossless batteries"

@@ -24,7 +24,15 @@ from energy_route_env.scenario import Scenario
 from energy_route_env.theory.brownian import expected_auxiliary_energy, regime, transition_horizon
 from energy_route_env.theory.lattice import LatticeTooLongError, Method, auxiliary_distribution, least_capacity
 from energy_route_env.theory.overhead import break_even_overhead
-from energy_route_env.theory.slot import SlotDistribution, Tasks, cheapest, possible_tasks, require_theory, with_errors
+from energy_route_env.theory.slot import (
+    SlotDistribution,
+    Tasks,
+    cheapest,
+    possible_tasks,
+    require_no_retries,
+    require_theory,
+    with_errors,
+)
 from energy_route_env.theory.spitzer import exact_expected_auxiliary_energy
 from energy_route_env.theory.winners import Winner, winners
 from energy_route_env.units import FloatArray
@@ -58,6 +66,7 @@ class PlanQuestion:
 
     def __post_init__(self) -> None:
         require_theory(self.scenario, lossless=False)
+        require_no_retries(self.scenario, "the planner counts one attempt for a task")
         require_real("harvest_cv", self.scenario.harvest_cv, 0.0, 3.0)
         for name in ("harvest_mean_j", "budget_j"):
             if getattr(self, name) is not None:

@@ -153,12 +153,12 @@ class Trace:
 
 
 def _as_array(field: str, value: Any, kind: type) -> np.ndarray:
-    """Return anything array-like of numbers as an array of the kind; refuse floats where integers are asked for."""
+    """Return anything array-like as an array of the kind; refuse floats for integers, and numbers for truth values."""
     try:
         array = np.asarray(value)
     except ValueError:  # rows of different lengths
         array = np.asarray(None)
-    numbers = array.dtype.kind in ("iu" if kind is int else "iuf") or array.size == 0
+    numbers = array.dtype.kind in {int: "iu", bool: "b"}.get(kind, "iuf") or array.size == 0
     require(
         numbers and (array.ndim > 0 or field not in ("harvest_j", "task_slot")),
         field,
