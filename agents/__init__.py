@@ -21,6 +21,14 @@ from agents.deferral import (
 )
 from agents.dispatcher import Dispatcher as Dispatcher
 from agents.optimal import Optimal as Optimal
+from agents.orders import (
+    BestOrder as BestOrder,
+    Calibrated as Calibrated,
+    Cascade as Cascade,
+    Hindsight as Hindsight,
+    LargestFirst as LargestFirst,
+    Ordered as Ordered,
+)
 from agents.receding import OnClimatology as OnClimatology, OnFuture as OnFuture, OnPersistence as OnPersistence
 from agents.registry import NAMES as NAMES, make_dispatcher as make_dispatcher
 from agents.variance_aware import VarianceAware as VarianceAware

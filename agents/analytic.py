@@ -7,6 +7,8 @@ import numpy as np
 from agents.dispatcher import Actions, Dispatcher
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require, require_real, require_whole
+from energy_route_env.decision import untried
+from energy_route_env.pool.measured import MeasuredPool
 from energy_route_env.pool.scaling_laws import router_energy_j
 from energy_route_env.theory.slot import (
     BrownianMotion,
@@ -27,6 +29,12 @@ class BatteryBlind(Dispatcher):
         self.scenario = scenario
         self.n_models = len(scenario.models)
 
+    def tasks_at_hand(self, decision: Decision) -> Tasks:
+        """Return what it may see; a privileged one knows the true difficulty, but not the luck."""
+        difficulty = decision.difficulty
+        energy_j = None if difficulty is None else self.scenario.energy_j(difficulty)
+        return Tasks(decision.observed_difficulty, decision.expected_energy_j, difficulty, energy_j, decision.tried)
+
     @abstractmethod
     def probabilities(self, tasks: Tasks) -> FloatArray:
         """Return the probability of each model for each task, shape (n, n_models)."""
@@ -40,25 +48,24 @@ class Deterministic(BatteryBlind):
         """Return the model of each task, shape (n,)."""
 
     def act(self, decision: Decision) -> Actions:
-        return self.choose(_tasks_at_hand(decision))
+        return self.choose(self.tasks_at_hand(decision))
 
     def probabilities(self, tasks: Tasks) -> FloatArray:
         return np.eye(self.n_models)[self.choose(tasks)]
 
 
-def _tasks_at_hand(decision: Decision) -> Tasks:
-    return Tasks(decision.observed_difficulty, decision.expected_energy_j, decision.difficulty, decision.energy_j)
-
-
 class Oracle(Deterministic):
-    """The model of lowest energy (the paper's zero-error routing)."""
+    """The model of lowest energy at the true difficulty, in the mean over the luck (the paper's zero-error routing).
+
+    It does not know which model will fail.
+    """
 
     privileged = True
 
     def choose(self, tasks: Tasks) -> Actions:
         if tasks.energy_j is None:
             raise ValueError("energy_j is None, but it must be given: the oracle is privileged.")
-        return tasks.energy_j.argmin(axis=-1)
+        return untried(tasks.energy_j, tasks.tried).argmin(axis=-1)
 
 
 class Router(Oracle):
@@ -82,18 +89,27 @@ class Myopic(Deterministic):
     """
 
     def choose(self, tasks: Tasks) -> Actions:
-        return tasks.expected_energy_j.argmin(axis=-1)
+        return tasks.open_energy_j.argmin(axis=-1)
 
 
 class ScalingLaw(Deterministic):
-    """The plug-in rule: cheapest by the closed-form energy at the observed difficulty, as if it were exact."""
+    """The plug-in rule: cheapest by the closed-form energy at the observed difficulty, as if it were exact.
+
+    Raises:
+        InputError: if the pool is a measured one, which has no closed form.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        lawful = not isinstance(scenario.models, MeasuredPool)
+        require(lawful, "models", scenario.models, "a pool with a closed form, for the scaling-law rule")
 
     def choose(self, tasks: Tasks) -> Actions:
-        return self.scenario.energy_j(tasks.observed_difficulty).argmin(axis=-1)
+        return untried(self.scenario.energy_j(tasks.observed_difficulty), tasks.tried).argmin(axis=-1)
 
 
 class FixedModel(Deterministic):
-    """Always the same model.
+    """Always the same model; where it failed on the task, the untried one of lowest expected energy.
 
     Raises:
         ValueError: if the pool has no such model.
@@ -106,7 +122,8 @@ class FixedModel(Deterministic):
         self.model = model
 
     def choose(self, tasks: Tasks) -> Actions:
-        return np.full(len(tasks.observed_difficulty), self.model)
+        preferred = np.arange(self.n_models) == self.model
+        return untried(np.where(preferred, -1.0, tasks.expected_energy_j), tasks.tried).argmin(axis=-1)
 
 
 class Stochastic(BatteryBlind):
@@ -121,16 +138,18 @@ class Stochastic(BatteryBlind):
         self._rng = np.random.default_rng([seed, 0x5EED])
 
     def act(self, decision: Decision) -> Actions:
-        cumulated = self.probabilities(_tasks_at_hand(decision)).cumsum(axis=1)
+        cumulated = self.probabilities(self.tasks_at_hand(decision)).cumsum(axis=1)
         draw = self._rng.random(decision.n)[:, None] * cumulated[:, -1:]
         return (draw >= cumulated).sum(axis=1)
 
 
 class RandomModel(Stochastic):
-    """Any model, each equally likely."""
+    """Any untried model, each equally likely."""
 
     def probabilities(self, tasks: Tasks) -> FloatArray:
-        return np.full((len(tasks.observed_difficulty), self.n_models), 1 / self.n_models)
+        if tasks.tried is None:
+            return np.full((len(tasks.observed_difficulty), self.n_models), 1 / self.n_models)
+        return ~tasks.tried / np.maximum((~tasks.tried).sum(axis=1, keepdims=True), 1)
 
 
 class ErrorProne(Stochastic):
@@ -138,7 +157,7 @@ class ErrorProne(Stochastic):
 
     Args:
         base: the dispatcher whose choice is right.
-        rate: probability of an error, in [0, 1]; all other models are equally likely.
+        rate: probability of an error, in [0, 1]; all other models that were not tried are equally likely.
 
     Raises:
         ValueError: if the rate lies outside [0, 1], or the pool has no other model.
@@ -152,7 +171,7 @@ class ErrorProne(Stochastic):
         self.privileged, self.overhead_j = base.privileged, base.overhead_j
 
     def probabilities(self, tasks: Tasks) -> FloatArray:
-        return with_errors(self.base.probabilities(tasks), self.rate)
+        return with_errors(self.base.probabilities(tasks), self.rate, tasks.tried)
 
 
 def slot_distribution(dispatcher: BatteryBlind) -> SlotDistribution:
@@ -189,12 +208,21 @@ def motion_for_theory(scenario: Scenario, dispatcher: Dispatcher) -> BrownianMot
 
 
 def choices(dispatcher: Dispatcher) -> tuple[float, ...] | None:
-    """Return the overhead and the model of every possible task, None if the choice depends on more than the task.
+    """Return the overhead and the models of every possible task in the order in which they would be tried on it.
+
+    It is None if the choice depends on more than the task.
 
     Dispatchers of a scenario with the same choices do the same on every trace.
     """
     base = dispatcher.acts_as
     if not isinstance(base, Deterministic):
         return None
-    tasks, _, _ = possible_tasks(base.scenario)
-    return (base.overhead_j, *base.choose(tasks).tolist())
+    tasks = possible_tasks(base.scenario).tasks
+    if not base.scenario.retries:
+        return (base.overhead_j, *base.choose(tasks).tolist())
+    tried, order = np.zeros(tasks.expected_energy_j.shape, bool), [base.overhead_j]
+    for _ in range(base.n_models):
+        model = base.choose(tasks._replace(tried=tried))
+        tried = tried | (np.arange(base.n_models) == model[:, None])
+        order += model.tolist()
+    return tuple(order)

@@ -1,4 +1,4 @@
-"""Dispatchers for tasks that can wait. Whatever they run goes to the model of lowest expected energy."""
+"""Dispatchers for tasks that can wait. Whatever they run goes to the untried model of lowest expected energy."""
 
 from abc import abstractmethod
 
@@ -26,7 +26,7 @@ class Deferral(Dispatcher):
         """Return whether a deferrable task of this expected energy runs now, shape (n,)."""
 
     def act(self, decision: Decision) -> Actions:
-        expected = decision.expected_energy_j
+        expected = decision.open_energy_j
         waits = (decision.due == 0) & ~self.runs_now(decision, expected.min(axis=-1)) & self.scenario.can_wait
         return np.where(waits, len(self.scenario.models), expected.argmin(axis=-1))
 

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +29,7 @@ from energy_route_env import Decision, Scenario
 from energy_route_env.checks import InputError
 from energy_route_env.decision import features_of
 from energy_route_env.files import write_atomically
+from energy_route_env.pool.measured import MeasuredPool
 
 TRANSFERS = ("renewable_ratio", "horizon_slots")
 """Scenario fields for which a policy is meant to work at other values than the training's."""
@@ -87,18 +88,25 @@ class Learned(Dispatcher):
         _warn_of_differences(Path(path), card, scenario)
         layers = _check_layers(Path(path), weights, card, scenario)
         activation = ACTIVATIONS[card["network"]["activation"]]
-        return cls(lambda observation: _best_action(layers, activation, observation))
+        tried = [i for i, name in enumerate(features_of(scenario)) if name.startswith("tried_")]
+        return cls(lambda observation: _best_action(layers, activation, observation, tried))
 
 
 def observation_meaning(scenario: Scenario) -> dict[str, Any]:
     """Return what fixes the meaning of observations and actions. A policy is refused where it differs."""
     return {
         "features": list(features_of(scenario)),
-        "models": list(scenario.models.n_params),
-        "difficulties": list(scenario.difficulties),
+        **_tasks_meaning(scenario),
         "difficulty_noise": scenario.difficulty_noise,
         "deadline_slots": scenario.deadline_slots,
     }
+
+
+def _tasks_meaning(scenario: Scenario) -> dict[str, Any]:
+    """Return what models and difficulties are; the questions of a measured pool may be other ones than trained on."""
+    if isinstance(scenario.models, MeasuredPool):
+        return {"models": list(scenario.models.names), "difficulties": "questions, longest prompt first"}
+    return {"models": list(scenario.models.n_params), "difficulties": list(scenario.difficulties)}
 
 
 def trained_for(scenario: Scenario) -> dict[str, Any]:
@@ -197,7 +205,13 @@ def _check_layers(path: Path, weights: Layers, card: dict[str, Any], scenario: S
     return [(weights[f"{i}.weight"], weights[f"{i}.bias"]) for i in range(len(sizes) - 1)]
 
 
-def _best_action(layers: Network, activation: Activation, observation: NDArray[np.float32]) -> NDArray[np.int64]:
+def _best_action(
+    layers: Network, activation: Activation, observation: NDArray[np.float32], tried: Sequence[int] = ()
+) -> NDArray[np.int64]:
+    """Return the action of highest score, shape (n,); models that failed on the task are left out.
+
+    `tried` are the features that say so, one for each model; none where failures are ignored.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # on several threads a network this small takes up to ten times as long
     try:
@@ -205,6 +219,8 @@ def _best_action(layers: Network, activation: Activation, observation: NDArray[n
             values = torch.from_numpy(observation)
             for weight, bias in layers[:-1]:
                 values = activation(torch.nn.functional.linear(values, weight, bias))
-            return torch.nn.functional.linear(values, *layers[-1]).argmax(dim=1).numpy()
+            scores = torch.nn.functional.linear(values, *layers[-1])
+            scores[:, : len(tried)].masked_fill_(torch.from_numpy(observation[:, tried] > 0), -math.inf)
+            return scores.argmax(dim=1).numpy()
     finally:
         torch.set_num_threads(threads)

@@ -11,6 +11,7 @@ from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require_whole
 from energy_route_env.decision import Outlook
 from energy_route_env.theory.schedule import Future, best_schedule
+from energy_route_env.theory.slot import require_at_once
 from energy_route_env.units import FloatArray, IntArray
 from energy_route_env.world.forecast import HALF_LIFE_HOURS
 from energy_route_env.world.harvest import RecordedHarvest
@@ -32,15 +33,19 @@ class RecedingHorizon(Dispatcher):
 
     A plan lays down how much energy is to have run by the end of each slot. Waiting tasks run, oldest first, up to
     there, to the nearest task, and only while harvest and battery cover them or the plan itself takes the grid. All
-    tasks go to the model of lowest expected energy. Where none can wait it is the myopic dispatcher. What a joule from
-    the grid counts later is forecast by persistence.
+    tasks go to the untried model of lowest expected energy; a plan counts one attempt for each that is known. Where
+    none can wait it is the myopic dispatcher. What a joule from the grid counts later is forecast by persistence.
 
     Args:
         scenario: where it decides.
         every_slots: slots from plan to plan.
+
+    Raises:
+        InputError: if `every_slots` is not valid, or tasks draw their energy over their latency: no plan counts that.
     """
 
     def __init__(self, scenario: Scenario, every_slots: int = 4) -> None:
+        require_at_once(scenario)
         require_whole("every_slots", every_slots, 1)
         self.scenario, self.every_slots = scenario, every_slots
         self._block_slots = BLOCK_SLOTS if scenario.grid_source is None else 1  # what the grid counts differs in each
@@ -65,7 +70,7 @@ class RecedingHorizon(Dispatcher):
             raise ValueError(
                 "decision.memory and outlook are None, but they must be given: the dispatcher keeps notes."
             )
-        memory, outlook, expected_j = decision.memory, decision.outlook, decision.expected_energy_j
+        memory, outlook, expected_j = decision.memory, decision.outlook, decision.open_energy_j
         answer = expected_j.argmin(axis=-1)
         slot = self.scenario.horizon_slots - decision.slots_left
         waiting = (decision.due == 0) & (decision.backlog > 0)

@@ -9,6 +9,7 @@ from agents.analytic import ErrorProne, FixedModel, Myopic, Oracle, RandomModel,
 from agents.deferral import CheapHours, GreedyDeferral, SurplusDeferral
 from agents.dispatcher import Dispatcher
 from agents.optimal import Optimal
+from agents.orders import BestOrder, Calibrated, Cascade, Hindsight, LargestFirst
 from agents.receding import OnClimatology, OnFuture, OnPersistence
 from agents.variance_aware import VarianceAware
 from energy_route_env import Scenario
@@ -33,6 +34,11 @@ _PLAIN: dict[str, Callable[[Scenario], Dispatcher]] = {
     "scaling-law": ScalingLaw,
     "random": RandomModel,
     "variance-aware": VarianceAware,
+    "cascade": Cascade,
+    "calibrated": Calibrated,
+    "best-order": BestOrder,
+    "largest-first": LargestFirst,
+    "hindsight": Hindsight,
     "optimal": Optimal,
     "greedy-deferral": GreedyDeferral,
     "surplus-deferral": SurplusDeferral,

@@ -58,8 +58,8 @@ def require_sequence(field: str, value: Any, allowed: str) -> tuple[Any, ...]:
 def require_array(field: str, value: np.ndarray, ok: np.ndarray, allowed: str) -> None:
     """Require `ok` everywhere; the message shows the first entry that fails."""
     if not ok.all():
-        at = int(np.flatnonzero(~ok)[0])
-        raise InputError(f"{field}[{at}] is {value[at].item()!r}, but it must be {allowed}.")
+        at = np.argwhere(~ok)[0].tolist()
+        raise InputError(f"{field}{at} is {value[tuple(at)].item()!r}, but it must be {allowed}.")
 
 
 def require_known(kind: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.spaces import Box, Space
 from numpy.typing import NDArray
 
+from energy_route_env.core.attempts import is_tried, tried_models
 from energy_route_env.core.state import Battery, Rules, Scales, State, World
 from energy_route_env.units import FloatArray, IntArray
 
@@ -42,6 +43,9 @@ GRID_FEATURES: dict[str, tuple[float, float]] = {
 }
 """Those that follow where the scenario has a grid source."""
 
+RETRY_FEATURES: dict[str, tuple[float, float]] = {"tried": (0, 1), "energy": (0, 1), "chance": (0, 1)}
+"""Those that follow for every model k where failures are retried, as `tried_k`, `energy_k` and `chance_k`."""
+
 
 class Before(NamedTuple):
     """What is known of the time before an episode, each None where it is not (see `Trace`)."""
@@ -66,7 +70,10 @@ class Outlook(NamedTuple):
     due_slot: IntArray
     """The last slot in which each of them may be dispatched; the horizon if it outlasts the episode."""
     energy_j: FloatArray
-    """Joules that each is expected to take on the model of lowest expected energy; the true ones if privileged."""
+    """Joules that each is expected to take on the model of lowest expected energy; the true ones if privileged.
+
+    Models that failed on it are left out. What more it takes if this one fails too is not counted.
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +115,12 @@ class Decision:
     """The mean of that over the hours ahead up to 6, 12 and 24, as forecast by persistence, shape (n, 3)."""
     harvest_forecast_j: FloatArray | None = None
     """Mean harvest of a slot in these hours, likewise."""
+    tried: NDArray[np.bool_] | None = None
+    """Models that failed on the task at hand, shape (n, n_models); None where failures are ignored, as the next."""
+    success_chance: FloatArray | None = None
+    """The probability that each model solves it, as expected from what is observed, likewise."""
+    solved: NDArray[np.bool_] | None = None
+    """Whether each model solves it, likewise, for privileged dispatchers; None for all others."""
     outlook: Callable[[int], Outlook] | None = field(default=None, repr=False)
     """What more is known in environment i. It is worked out when called, which must be before the next step."""
     memory: FloatArray | None = None
@@ -117,6 +130,16 @@ class Decision:
     def n(self) -> int:
         """The number of environments."""
         return len(self.battery_j)
+
+    @property
+    def open_energy_j(self) -> FloatArray:
+        """`expected_energy_j`, infinite on the models that failed on the task at hand."""
+        return untried(self.expected_energy_j, self.tried)
+
+
+def untried(values: FloatArray, tried: NDArray[np.bool_] | None) -> FloatArray:
+    """Return values that are infinite on the models that were tried, so that the lowest is that of an untried one."""
+    return values if tried is None else np.where(tried, np.inf, values)
 
 
 def slack_slots(x: State, world: World, can_wait: bool) -> int:
@@ -130,7 +153,8 @@ def outlook(x: State, world: World, rules: Rules, before: Before, privileged: bo
     n_tasks = world.arrived[-1] if privileged else world.arrived[x.slot]
     expected_j = np.asarray(world.expected_energy_j)[:n_tasks]
     true_or_expected_j = np.asarray(world.energy_j)[:n_tasks] if privileged else expected_j
-    energy_j = true_or_expected_j[np.arange(n_tasks), expected_j.argmin(axis=-1)]
+    tried = tried_models(np.asarray(world.tried)[:n_tasks], rules.n_models) if rules.retries else None
+    energy_j = true_or_expected_j[np.arange(n_tasks), untried(expected_j, tried).argmin(axis=-1)]
     slot = np.asarray(world.task_slot)[:n_tasks]
     due, is_open = slot, np.arange(n_tasks) >= x.dispatched
     if rules.can_wait:
@@ -142,7 +166,7 @@ def outlook(x: State, world: World, rules: Rules, before: Before, privileged: bo
 
 def observe(x: State, world: World, rules: Rules, out: Any) -> None:
     """Write the features of the decision at hand, in the order of `features_of`."""
-    scales = rules.scales
+    scales, n_models = rules.scales, rules.n_models
     if scales.capacity_j > 0:
         out[0] = min(x.battery_j / scales.capacity_j, 1.0)
     else:
@@ -162,6 +186,13 @@ def observe(x: State, world: World, rules: Rules, out: Any) -> None:
         for k in range(3):
             out[10 + k] = departure(grid[k], scales.grid_weight)
             out[13 + k] = harvest_j[k] / (harvest_j[k] + scales.harvest_j)
+    if rules.retries:
+        first = len(out) - 3 * n_models
+        for k in range(n_models):
+            energy_j = world.expected_energy_j[x.task][k]
+            out[first + k] = 1.0 if is_tried(world, rules, x.task, k) else 0.0
+            out[first + n_models + k] = energy_j / (energy_j + scales.task_j)
+            out[first + 2 * n_models + k] = world.success_chance[x.task][k]
 
 
 def departure(value: float, mean: float) -> float:
@@ -184,6 +215,8 @@ def rules_of(scenario: Scenario) -> Rules:
         can_wait=scenario.can_wait,
         has_grid=scenario.grid_source is not None,
         overhead_j=float(scenario.overhead_j),
+        over_latency=True if scenario.over_latency else None,
+        retries=True if scenario.retries else None,
     )
 
 
@@ -196,6 +229,7 @@ def _scales(scenario: Scenario) -> Scales:
         battery_j=float(scenario.volatility_j) * math.sqrt(scenario.horizon_slots) or 1.0,
         harvest_j=float(scenario.harvest.mean_j) or 1.0,
         grid_weight=scenario.mean_grid_weight,
+        task_j=float(scenario.myopic_moments[0]),
         middle_difficulty=float(scenario.middle_difficulty),
         difficulty=float(high - low) / 2 or 1.0,
         slack_slots=float(max(scenario.deadline_slots, 1)),
@@ -215,7 +249,11 @@ def _clock_features(scenario: Scenario) -> dict[str, FloatArray]:
 
 def features_of(scenario: Scenario) -> dict[str, tuple[float, float]]:
     """Return the features of a scenario's observation, in order, with their bounds."""
-    return FEATURES if scenario.grid_source is None else FEATURES | GRID_FEATURES
+    features = FEATURES if scenario.grid_source is None else FEATURES | GRID_FEATURES
+    if not scenario.retries:
+        return features
+    models = range(len(scenario.models))
+    return features | {f"{name}_{k}": bounds for name, bounds in RETRY_FEATURES.items() for k in models}
 
 
 def observation_space(scenario: Scenario) -> Space[NDArray[np.float32]]:

@@ -17,6 +17,7 @@ from energy_route_env.decision import Decision, features_of, observation_space
 from energy_route_env.rendering import RENDER_FPS, RENDER_MODES, Frame, Moment, Screen
 from energy_route_env.scenario import Scenario
 from energy_route_env.scenarios import make_scenario
+from energy_route_env.units import IntArray
 from energy_route_env.world.trace import Trace
 
 
@@ -28,15 +29,19 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     model of the pool, or, where the scenario has deferrable tasks, lets the backlog wait for this slot. A dispatch
     draws its energy from what is left of the slot's harvest, then from the battery, then from the auxiliary supply
     (the grid). At the slot's end the unused harvest is stored. Source: arXiv 2601.00823, Sections II, IV and
-    Appendix B; batteries with limits, deferrable tasks and uncertain difficulty go beyond it.
+    Appendix B; batteries with limits, deferrable tasks and uncertain difficulty go beyond it. So does
+    `execution="over_latency"`: a task then draws its energy evenly over the slots of its latency, each share as soon as
+    its slot opens, and what is left of it at the horizon there. The observation does not show what is left of it.
 
     ## Action Space
     `Discrete(n_models)`, or `Discrete(n_models + 1)` where tasks can wait: k < n_models sends the task at hand to
     model k, n_models defers. Deferring a task that is due sends it to the model of lowest expected energy instead, and
-    `info["forced"]` says so; `info["action_mask"]` tells beforehand.
+    `info["forced"]` says so; `info["action_mask"]` tells beforehand. Where failures are retried, a task stays at hand
+    until a model solves it or every model has failed on it. A model that failed on it is replaced likewise.
 
     ## Observation Space
-    A float32 `Box` of 9 features, named by `feature_names`; where the scenario has a grid source, of 7 more:
+    A float32 `Box` of 9 features, named by `feature_names`; where the scenario has a grid source, of 7 more, and where
+    failures are retried, of 3 more for each model k:
 
     | Num | Feature    | Min | Max | Meaning                                                                       |
     |-----|------------|-----|-----|-------------------------------------------------------------------------------|
@@ -56,11 +61,18 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     | 10-12 | grid_6h, _12h, _24h    | -1  | 3   | the same for the mean of the next 6 hours, of those up to 12, to 24 |
     | 13-15 | harvest_6h, _12h, _24h | 0   | 1   | h / (h + mean H), h the mean harvest of a slot in those hours       |
 
-    These are forecasts by persistence: the same hours of the day before, plus the present departure from that day,
+    | Feature  | Min | Max | Meaning                                                                             |
+    |----------|-----|-----|-------------------------------------------------------------------------------------|
+    | tried_k  | 0   | 1   | 1 if model k failed on the task                                                     |
+    | energy_k | 0   | 1   | e / (e + mean of a task), e the joules that the task is expected to take on model k |
+    | chance_k | 0   | 1   | the probability that model k solves the task, as expected                           |
+
+    The forecasts are by persistence: the same hours of the day before, plus the present departure from that day,
     which fades by half every six hours.
 
     ## Rewards
     -(auxiliary energy drawn by this step), in joules; that for the decision's overhead (`overhead_j`) is part of it.
+    Over latency: drawn by the task's first share, and by what runs in the slots up to that of the next decision.
     With a grid source, times what a joule counts in the slot.
 
     ## Starting State
@@ -68,13 +80,16 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     randomness of the episode is drawn at reset into a `Trace`; `reset(options={"trace": trace})` runs a given one.
 
     ## Episode End
-    After slot T-1 the remaining backlog runs at the models of lowest expected energy and the episode is `terminated`
+    After slot T-1 the remaining backlog runs at the models of lowest expected energy (each task until it is solved or
+    every model has failed on it, where failures are retried) and the episode is `terminated`
     (`truncated` if `continuing`). An episode in which no task arrives ends with its first step. The last `info` holds
     the whole `balance`: initial + harvested + auxiliary = consumed + stored + spilled + lost.
 
     ## Information
     `energy_j` (tasks and overhead), `auxiliary_j` and `model` (-1: deferred) of the step, its `slot`, `forced`;
-    `battery_j` and `harvest_left_j` afterwards; `action_mask` of the next decision.
+    `battery_j` and `harvest_left_j` afterwards; `action_mask` of the next decision. Where failures are retried, also
+    `solved` (whether the step's attempt solved its task), `tried` (the models that failed on the next decision's task)
+    and in the last `info` a `tally` of attempts, tasks solved and tasks unsolved.
 
     ## Arguments
     `gym.make("EnergyRoute-v0", scenario="paper", **overrides)`: a scenario's name or value, and any of its fields.
@@ -104,7 +119,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         self.action_space = Discrete(self.scenario.n_actions)
         self._n_actions = self.scenario.n_actions
         self._run = Run(self.scenario)
-        self._masks = list(action_masks(self.scenario, np.array([(0,), (1,)], [("due", int)])))
+        self._masks = list(action_masks(self.scenario, np.array([0, 1]), None))
         self._screen = None if render_mode is None else Screen(self.scenario, render_mode)
         self._over = True
 
@@ -141,6 +156,8 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         ended = self._over = outcome.ended
         if ended:
             info["balance"] = self._run.balance()
+            if self.scenario.retries:
+                info["tally"] = self._run.tally()
         hides_end = self.scenario.continuing
         reward = 0.0 - outcome.cost
         return self._run.observation(), reward, ended and not hides_end, ended and hides_end, info
@@ -170,7 +187,15 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         return require_action("action", action, self._n_actions)
 
     def _info(self, outcome: Outcome) -> dict[str, Any]:
-        return step_info(outcome, self._masks[self._run.state.due > 0].copy())
+        tried = self._run.tried()
+        return step_info(outcome, self._mask(tried), tried)
+
+    def _mask(self, tried: NDArray[np.bool_] | None) -> NDArray[np.int8]:
+        """Return a copy of the mask at hand."""
+        mask = self._masks[self._run.state.due > 0].copy()
+        if tried is not None:
+            mask[: len(tried)] = ~tried
+        return mask
 
     def _moment(self) -> Moment:
         seen = self.decision()
@@ -185,7 +210,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are carried out as given, shape (n_actions,); sb3-contrib looks for this name."""
-        return self._masks[self._run.state.due > 0].astype(bool)
+        return self._mask(self._run.tried()).astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
         """Return the decision at hand as dispatchers see it (n = 1); a privileged one sees the truth too."""
@@ -195,17 +220,27 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
 # What single and vector environment share
 
 
-def action_masks(scenario: Scenario, states: Any) -> NDArray[np.int8]:
-    """Return 1 for each action that is carried out as given, shape (n, n_actions); a due task cannot be deferred."""
-    masks = np.ones((len(states), scenario.n_actions), np.int8)
+def action_masks(scenario: Scenario, due: IntArray, tried: NDArray[np.bool_] | None) -> NDArray[np.int8]:
+    """Return 1 for each action that is carried out as given, shape (n, n_actions).
+
+    A due task cannot be deferred, and a model that failed on a task is not asked again.
+
+    Args:
+        scenario: where.
+        due: tasks due in this slot, shape (n,).
+        tried: models that failed on the task at hand, shape (n, n_models); None where failures are ignored.
+    """
+    masks = np.ones((len(due), scenario.n_actions), np.int8)
     if scenario.can_wait:
-        masks[:, -1] = states["due"] == 0
+        masks[:, -1] = due == 0
+    if tried is not None:
+        masks[:, : tried.shape[1]] = ~tried
     return masks
 
 
-def step_info(outcome: Outcome, action_mask: NDArray[np.int8]) -> dict[str, Any]:
+def step_info(outcome: Outcome, action_mask: NDArray[np.int8], tried: NDArray[np.bool_] | None) -> dict[str, Any]:
     """Return a step's info: what it did, and what there is afterwards."""
-    return {
+    info = {
         "energy_j": outcome.energy_j,
         "auxiliary_j": outcome.auxiliary_j,
         "model": outcome.model,
@@ -215,6 +250,9 @@ def step_info(outcome: Outcome, action_mask: NDArray[np.int8]) -> dict[str, Any]
         "harvest_left_j": outcome.harvest_left_j,
         "action_mask": action_mask,
     }
+    if tried is not None:
+        info |= {"solved": outcome.solved, "tried": tried}
+    return info
 
 
 def require_action(field: str, action: Any, n_actions: int) -> int:
@@ -232,4 +270,6 @@ def require_trace(scenario: Scenario, trace: Any) -> None:
     require(isinstance(trace, Trace), "options['trace']", type(trace).__name__, "a Trace")
     scenario.require_fits(trace)
     scenario.energy_j(trace.difficulty)
+    if scenario.over_latency:
+        scenario.run_slots(trace.difficulty)
     scenario.expected_energy_j(trace.observed_difficulty)

@@ -1,21 +1,23 @@
 """A frozen `Scenario` states every number of an experiment."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from energy_route_env.checks import MOST, require, require_real, require_sequence, require_whole
+from energy_route_env.core.attempts import MOST_MODELS
 from energy_route_env.core.state import Battery
 from energy_route_env.pool.base import Pool
 from energy_route_env.pool.costs import TaskCosts
 from energy_route_env.pool.noise_grid import STEEPEST, require_noise
 from energy_route_env.pool.scaling_laws import ModelPool
 from energy_route_env.theory.slot import myopic_moments, volatility
-from energy_route_env.units import FloatArray
+from energy_route_env.units import FloatArray, IntArray
 from energy_route_env.world.arrivals import (
     ArrivalSource,
     PoissonArrivals,
@@ -30,9 +32,13 @@ from energy_route_env.world.trace import MOST_J, Trace
 
 PAPER_DIFFICULTIES = tuple(np.linspace(1.7, 1.9, 10).tolist())
 PAPER_POOL = ModelPool()
+Failures = Literal["ignored", "retried"]
 DAY_S = 86_400.0
 MOST_OVERHEAD_J = 1e150
 """Its square is still finite."""
+MOST_RUN_SLOTS = 1e15
+"""Slots that a task may run in; what takes longer is counted so. Floating point still counts them one by one."""
+Execution = Literal["at_once", "over_latency"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +58,18 @@ class Scenario:
     arrival_rate: float = 1.0
     """lambda: mean tasks per slot, Poisson."""
     queries_per_task: float = 1.0
-    """Like queries that make up one task; its energy is so many times one query's."""
+    """Like queries that make up one task, the luck among what they share; its energy is so many times one query's."""
     overhead_j: float = 0.0
     """c: what every decision takes beside the task's own energy, a deferral too; the harvest is not scaled to it."""
+    failures: Failures = "ignored"
+    """Whether a task that a model fails on is done ("ignored", the paper) or stays at hand until it is solved or every
+    model has failed on it ("retried")."""
     deadline_slots: int = 0
     """Slots that a deferrable task may wait; 0 where no task can wait."""
     deferrable_share: float = 1.0
     """Share of the tasks that is deferrable, where `deadline_slots` is above 0."""
     renewable_ratio: float = 1.0
-    """Mean harvest / mean demand of the myopic dispatcher; 1 is critical."""
+    """Mean harvest / mean demand of the myopic dispatcher, its retries included; 1 is critical."""
     harvest_cv: float | None = 0.5
     """Coefficient of variation of a Gamma harvest; None where one of the next two gives the harvest."""
     weather_file: str | None = None
@@ -83,6 +92,8 @@ class Scenario:
     """Delta, the length of a slot."""
     horizon_slots: int = 1000
     """T, slots in an episode."""
+    execution: Execution = "at_once"
+    """When a task draws its energy: all of it at its dispatch, or evenly over the slots of one query's latency."""
     continuing: bool = False
     """Hide the time left and report the horizon as `truncated` instead of `terminated`."""
 
@@ -108,6 +119,14 @@ class Scenario:
             require_whole(name, getattr(self, name), low)
             object.__setattr__(self, name, int(getattr(self, name)))
         require(isinstance(self.continuing, (bool, np.bool_)), "continuing", self.continuing, "True or False")
+        for name, known in (("execution", get_args(Execution)), ("failures", get_args(Failures))):
+            value = getattr(self, name)
+            require(isinstance(value, str) and value in known, name, value, f"one of {known}")
+        alone = "'at_once' where failures are retried: a failure is known only once the model has run"
+        require(not (self.retries and self.over_latency), "execution", self.execution, alone)
+        entries = len(self.models)
+        few = f"at most {MOST_MODELS} where failures are retried"
+        require(not self.retries or entries <= MOST_MODELS, "len(models)", entries, few)
         self._check_sources()
         self._check_battery()
         self._check_size()
@@ -133,6 +152,9 @@ class Scenario:
         require(finite, "expected energy of a task", float(energies.max()), f"finite and above 0: mind {parts}")
         parts = "renewable_ratio and harvest_cv"
         require(bool(np.isfinite(variance)), "variance of the harvest", float(variance), f"finite: mind {parts}")
+        if self.over_latency:
+            latency = float(self.latency_s(self.difficulties).max())
+            require(math.isfinite(latency), "latency of a query", latency, "finite: mind models and difficulties")
 
     def _check_sources(self) -> None:
         weather = self.weather_file
@@ -162,6 +184,9 @@ class Scenario:
             whole = (3600 / self.slot_seconds).is_integer()
             require(whole, "slot_seconds", self.slot_seconds, "a divisor of the hour (3600 s) with a grid_source")
             require_real("grid_source.mean", self.grid_source.mean, 0.0, above=True)
+        if isinstance(self.harvest_source, (RecordedHarvest, HarvestFile)):
+            slot_s = DAY_S / self.harvest_source.slots_per_day
+            require(self.slot_seconds == slot_s, "slot_seconds", self.slot_seconds, f"{slot_s:g}, the harvest record's")
         if self.arrival_source is not None:
             mean, rate = self.arrival_source.mean, self.arrival_rate
             require(rate == mean, "arrival_rate", rate, f"{mean}, the mean of arrival_source")
@@ -179,6 +204,16 @@ class Scenario:
     def can_wait(self) -> bool:
         """Whether there are deferrable tasks, and so an action to defer."""
         return self.deadline_slots > 0 and self.deferrable_share > 0
+
+    @property
+    def over_latency(self) -> bool:
+        """Whether a task draws its energy evenly over the slots that it runs in."""
+        return self.execution == "over_latency"
+
+    @property
+    def retries(self) -> bool:
+        """Whether a task that a model fails on stays at hand."""
+        return self.failures == "retried"
 
     @property
     def n_actions(self) -> int:
@@ -204,21 +239,45 @@ class Scenario:
     def costs(self) -> TaskCosts:
         return TaskCosts(self.models, self.difficulties, self.difficulty_noise, self.queries_per_task)
 
+    @cached_property
+    def energy_is_known(self) -> bool:
+        """Whether what is seen of a task says what it takes: its difficulty has no noise, and its energy no luck."""
+        ways = self.costs.possible_attempts(np.asarray(self.difficulties)).probability.shape[1]
+        return self.difficulty_noise == 0 and ways == 1
+
     def energy_j(self, difficulty: ArrayLike) -> FloatArray:
-        """Return a task's joules on every model, by true difficulty; shape `difficulty.shape + (n_models,)`."""
+        """Return a task's joules on every model, by true difficulty; shape `difficulty.shape + (n_models,)`.
+
+        Where the energy is a matter of luck, its mean.
+        """
         return self.costs.energy_j(difficulty)
 
     def expected_energy_j(self, observed: ArrayLike) -> FloatArray:
         """Return a task's mean joules on every model, by observed difficulty; shape `observed.shape + (n_models,)`."""
         return self.costs.expected_energy_j(observed)
 
+    def success_chance(self, observed: ArrayLike) -> FloatArray:
+        """Return the probability that each model solves a task, as expected from its observed difficulty.
+
+        The shape is `observed.shape + (n_models,)`.
+        """
+        return self.costs.success_chance(observed)
+
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
         """Return one query's seconds on every model, by true difficulty; shape `difficulty.shape + (n_models,)`."""
         return self.costs.latency_s(difficulty)
 
+    def run_slots(self, difficulty: ArrayLike) -> IntArray:
+        """Return the slots that a task runs in on every model, at least 1; shape `difficulty.shape + (n_models,)`.
+
+        A task's queries run side by side, so it takes as long as one of them.
+        """
+        slots = np.ceil(self.latency_s(difficulty) / self.slot_seconds)
+        return np.clip(slots, 1, MOST_RUN_SLOTS).astype(np.int64)
+
     @cached_property
     def myopic_moments(self) -> tuple[float, float]:
-        """E e and E e^2 of a task's energy on its model of lowest expected energy, in J and J^2."""
+        """E e and E e^2 of a task on its model of lowest expected energy, retries included, in J and J^2."""
         return myopic_moments(self)
 
     @property
@@ -239,7 +298,7 @@ class Scenario:
         if isinstance(source, HarvestFile):
             source = source.record
         if isinstance(source, RecordedHarvest):
-            return RecordedHarvest(source.series_j * (mean_j / source.mean_j), source.slots_per_day)
+            return replace(source, series_j=source.series_j * (mean_j / source.mean_j))
         if source is not None:
             return ScaledHarvest(source, mean_j / source.mean_j)
         if self.weather_file is None:
@@ -274,14 +333,19 @@ class Scenario:
         deadlines = draw_deadlines(rng, self.deferrable_share, self.deadline_slots, len(slot))
         difficulty = draw_noise(rng, observed, self.difficulty_noise)
         grid_past, grid = self._draw_grid(rng, start)
-        trace = Trace(harvest, slot, difficulty, observed, deadlines, grid, past, grid_past, start)
+        energy_j, solved = self.costs.draw_attempts(rng, difficulty) or (None, None)
+        if self.retries and solved is None:
+            solved = self.costs.draw_solved(rng, difficulty)
+        trace = Trace(harvest, slot, difficulty, observed, deadlines, grid, past, grid_past, start, energy_j, solved)
         if self._has_own_source:
             self.require_fits(trace)
         return trace
 
     def require_fits(self, trace: Trace) -> None:
         """Raise an InputError if the trace cannot be an episode of this scenario."""
-        trace.check_fits(self.horizon_slots, self.can_wait, self.day_slots * (self.grid_source is not None))
+        trace.check_fits(
+            self.horizon_slots, self.can_wait, len(self.models), self.day_slots * (self.grid_source is not None)
+        )
 
     @property
     def _has_own_source(self) -> bool:
@@ -292,7 +356,7 @@ class Scenario:
         """Return where the episode begins in the record, the harvest of the day before, and the episode's."""
         if not isinstance(self.harvest, RecordedHarvest):
             return None, None, self.harvest.draw(rng, self.horizon_slots)
-        day, start = self.harvest.slots_per_day, self.harvest.draw_start(rng)
+        day, start = self.harvest.slots_per_day, self.harvest.draw_start(rng, self.horizon_slots)
         series = window(self.harvest.series_j, start - day, day + self.horizon_slots)
         return start, series[:day], series[day:]
 

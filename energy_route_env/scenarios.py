@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from energy_route_env.checks import require_known
+from energy_route_env.pool.measured import MeasuredPool, Split
 from energy_route_env.scenario import Scenario
 from energy_route_env.world.arrivals import MarkovArrivals
 from energy_route_env.world.grid import RecordedGrid
@@ -88,7 +89,31 @@ GUSTY = replace(
     capacity_j=48 * _SOLAR_TASKS.mean_demand_j,  # twelve hours of mean demand
 )
 
-SCENARIOS = {scenario.name: scenario for scenario in (PAPER, UNCERTAIN, VOLATILE, CORRELATED, SOLAR, GUSTY, CARBON)}
+_REASONING = MeasuredPool.from_table("misguided_energy.csv")
+
+MEASURED = replace(
+    PAPER,
+    name="measured",
+    summary="Measured outcomes: 52 misleading questions on six entries of open reasoning models, held-out questions.",
+    models=_REASONING,
+    difficulties=_REASONING.questions("test"),
+    failures="retried",
+    horizon_slots=200,
+)
+
+_ALL = (PAPER, UNCERTAIN, VOLATILE, CORRELATED, SOLAR, GUSTY, CARBON, MEASURED)
+SCENARIOS = {scenario.name: scenario for scenario in _ALL}
+
+
+def measured_scenario(pool: MeasuredPool, split: Split = "test") -> Scenario:
+    """Return the scenario `measured` with another table: its questions for testing, or another part of them."""
+    return replace(MEASURED, models=pool, difficulties=pool.questions(split), summary="Measured outcomes of one's own.")
+
+
+def training_scenario(scenario: Scenario) -> Scenario:
+    """Return the scenario to train in: with the training questions of a measured pool, else the scenario itself."""
+    pool = scenario.models
+    return replace(scenario, difficulties=pool.questions("train")) if isinstance(pool, MeasuredPool) else scenario
 
 
 def make_scenario(scenario: str | Scenario = "paper", **overrides: Any) -> Scenario:

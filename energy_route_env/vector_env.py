@@ -121,7 +121,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
             final = self._final(observation, outcome, ended) if ended.any() else final
             self._restart(observation, outcome, ended)
         else:
-            final = _masked({"balance": self._batch.balance()}, ended) if ended.any() else final
+            final = _masked(self._totals(), ended) if ended.any() else final
             if mode is AutoresetMode.NEXT_STEP:
                 self._restart(observation, outcome, stale)
         info = self._info(outcome)
@@ -132,7 +132,7 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are carried out as given, shape (n, n_actions); sb3-contrib looks for this name."""
-        return action_masks(self.scenario, self._batch.states).astype(bool)
+        return action_masks(self.scenario, self._batch.states.due, self._batch.tried()).astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
         """Return the decisions at hand as dispatchers see them; a privileged one sees the truth too."""
@@ -167,11 +167,16 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
         last = np.full(self.num_envs, None, dtype=object)
         for row in np.flatnonzero(ended).tolist():
             last[row] = observation[row].copy()
-        info = _masked(self._info(outcome) | {"balance": self._batch.balance()}, ended)
+        info = _masked(self._info(outcome) | self._totals(), ended)
         return {"final_obs": last, "_final_obs": ended.copy(), "final_info": info, "_final_info": ended.copy()}
 
     def _info(self, outcome: Outcome) -> dict[str, Any]:
-        return step_info(outcome, action_masks(self.scenario, self._batch.states))
+        tried = self._batch.tried()
+        return step_info(outcome, action_masks(self.scenario, self._batch.states.due, tried), tried)
+
+    def _totals(self) -> dict[str, Any]:
+        """Return what the last info of an episode holds in addition."""
+        return {"balance": self._batch.balance()} | ({"tally": self._batch.tally()} if self.scenario.retries else {})
 
     def _started_info(self, rows: NDArray[np.intp]) -> dict[str, Any]:
         outcome, mask = self._batch.blank_outcome(), np.zeros(self.num_envs, bool)

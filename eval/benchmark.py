@@ -1,7 +1,8 @@
 """The main job: every dispatcher in every scenario on common traces, with intervals, beside theory."""
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,37 +10,54 @@ from rich.console import Console
 from rich.progress import Progress
 
 from agents import choices
-from energy_route_env import SCENARIOS, make_scenario
+from energy_route_env import SCENARIOS, Scenario, make_scenario
 from energy_route_env.checks import require, require_whole
+from energy_route_env.scenarios import measured_scenario
 from energy_route_env.units import FloatArray
 from eval import figure_tables
 from eval.gap import Best, best_known
+from eval.recorded import RecordedWorld, WorldArgs
 from eval.records import ResultArgs, ResultFolder, run_record
 from eval.report import write_report
 from eval.runs import Run, dispatcher_names, make_run, scenario_at
 from eval.summary import Place, summarise, verdicts
+from eval.table import TableArgs
 from eval.terminal import progress_bar, summary_tables
 
 
 @dataclass(frozen=True)
-class BenchmarkArgs(ResultArgs):
+class BenchmarkArgs(ResultArgs, TableArgs):
     """Run dispatchers through scenarios on common traces and compare them with each other and with theory."""
 
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
-    """Names of the scenarios."""
+    """Names of the scenarios; with a pool, `measured` alone."""
+    pool: Path | None = None
+    """A table of outcomes, CSV or Parquet, for the scenario `measured` in place of its own."""
     ratios: tuple[float, ...] = ()
     """Renewable ratios; by default the scenario's own, and 0.9 and 1.1 where that is 1."""
     dispatchers: tuple[str, ...] = ()
     """Names of the dispatchers; by default all that fit the scenario. Myopic always runs too."""
     episodes: int = 2000
     """Episodes of every dispatcher in every scenario at every ratio."""
+    world: RecordedWorld = field(default_factory=WorldArgs)
+    """A recorded world in the place of the scenarios' own."""
     figures: bool = False
     """Plot every figure into the report, from tables computed for them (half a minute more)."""
 
     def check(self) -> None:
         super().check()
         require_whole("episodes", self.episodes, 2)
+        self.world.check()
         require(bool(self.scenarios), "scenarios", self.scenarios, "one or more names")
+        alone = self.pool is None or self.scenarios in (("measured",), tuple(SCENARIOS))
+        require(alone, "scenarios", self.scenarios, "left out, or 'measured', where a pool is given")
+
+    def settings(self) -> list[Scenario]:
+        """Return the scenarios to run, each at its ratios."""
+        if self.pool is not None:
+            own = measured_scenario(self.read(self.pool))
+            return [make_scenario(own, renewable_ratio=ratio) for ratio in self.ratios_of("measured")]
+        return [scenario_at(name, ratio) for name in dict.fromkeys(self.scenarios) for ratio in self.ratios_of(name)]
 
     def ratios_of(self, scenario: str) -> list[float]:
         """Return the ratios to run a scenario at."""
@@ -51,12 +69,15 @@ def main(args: BenchmarkArgs) -> None:
     """Run the benchmark, save and print its tables, and write the report."""
     console = Console()
     args.check()
-    settings = [scenario_at(name, ratio) for name in dict.fromkeys(args.scenarios) for ratio in args.ratios_of(name)]
+    own = args.settings()
+    settings = [args.world.apply(scenario) for scenario in own]
     runs = [make_run(scenario, name) for scenario in settings for name in dispatcher_names(scenario, args.dispatchers)]
     folder = args.folder("benchmark")
     console.print(
         f"Benchmark: {len(runs)} runs (scenario x ratio x dispatcher) of {args.episodes} episodes, seed {args.seed}."
     )
+    for repairs in dict.fromkeys(str(found) for scenario in own for found in args.world.repairs(scenario)):
+        console.print(repairs, soft_wrap=True)
     with progress_bar(console) as progress:
         tables, best = _run_all(args, runs, progress, folder)
     episodes = pd.concat(tables, ignore_index=True)

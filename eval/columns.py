@@ -24,8 +24,8 @@ class Column:
     meaning: str
     """What the number is and how it was made, for the report."""
     unit: Unit
-    table: Literal["energy", "cost", "report alone"] = "energy"
-    """Which of the terminal's two tables shows it; the report's one table has all columns."""
+    table: Literal["energy", "cost", "failures", "report alone"] = "energy"
+    """Which of the terminal's tables shows it; the report's one table has all columns."""
     digits: int = 2
     sign: Literal["", "+"] = ""
     interval: bool = False
@@ -107,10 +107,11 @@ STD = (
 ABOVE = (
     "By how much the mean lies above the best possible, on the episodes that they share. Where no task can wait that "
     "is the optimum: the least E[D_T] of any dispatcher that is not privileged, by dynamic programming. Where tasks "
-    "can wait it is the hindsight bound of the first episodes (at most 400): no dispatcher, online or clairvoyant, "
-    "draws less on any trace. A privileged dispatcher may lie below an optimum."
+    "can wait or failures are retried it is the hindsight bound of the first episodes (at most 400): no dispatcher, "
+    "online or clairvoyant, draws less on any trace. A privileged dispatcher may lie below an optimum."
 )
 TASKS = "averaged over all tasks of all episodes."
+SOLVED = "All energy consumed, that of failed attempts too, for each task that was solved."
 COLUMNS = (
     AUXILIARY,
     DIFFERENCE,
@@ -125,6 +126,9 @@ COLUMNS = (
     Column("spilled", "spilled_share", "Share of the harvest that a full battery lost.", fixed("%", 0.01), "cost", 1),
     Column("drift", "drift_j", "Mean of a slot's demand minus harvest.", fixed("J"), "cost", 1),
     Column("std", "volatility_j", STD, fixed("J"), "cost", 1),
+    Column("solved", "solved_share", "Share of the tasks that a model solved.", fixed("%", 0.01), "failures", 1),
+    Column("attempts", "attempts_per_task", f"Attempts at a task, {TASKS}", fixed("a task"), "failures"),
+    Column("per solved", "energy_per_solved_j", SOLVED, suiting("energy_per_solved_j"), "failures", 1),
 )
 """All columns except the dispatcher's name, in the report's order."""
 
@@ -148,6 +152,6 @@ def merged(rows: pd.DataFrame) -> pd.DataFrame:
 
 def filled(rows: pd.DataFrame, table: str | None = None) -> list[tuple[str, str, list[str]]]:
     """Return name, unit and cells of every column of a table (by default of all columns) that holds a number."""
-    columns = [column for column in COLUMNS if table in (None, column.table)]
+    columns = [column for column in COLUMNS if table in (None, column.table) and column.source in rows]
     shown = [(column.name, column.unit(rows)[1], column.cells(rows)) for column in columns]
     return [(name, unit, cells) for name, unit, cells in shown if any(cells)]

@@ -58,7 +58,8 @@ def slot_by_slot(scenario: Scenario, dispatcher: Dispatcher, trace: Trace) -> pd
     """Return one row for each slot.
 
     Columns: hours since the start, joules harvested, consumed and taken from the grid, and the battery and the backlog
-    after the slot's last decision. A backlog that remains at the end runs in the last slot.
+    after the slot's last decision. A backlog that remains at the end runs in the last slot. What running tasks draw in
+    slots passed over is shown in that of the decision before.
     """
     env = EnergyRouteEnv(dispatcher.charged(scenario))
     steps = []

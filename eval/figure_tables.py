@@ -35,6 +35,7 @@ from eval.rollout import draw_traces, simulate
 from eval.router import router_tables
 from eval.runs import REFERENCE, dispatcher_names, make_run
 from eval.statistics import Estimate
+from eval.stopping import stopping_tables
 from eval.summary import summarise
 from eval.terminal import progress_bar
 
@@ -322,5 +323,6 @@ BUILDERS: dict[str, Callable[[FiguresArgs], Tables]] = {
     "solar day": day_tables,
     "decision map": decision_tables,
     "cost of a router": lambda args: router_tables(args.episodes, args.seed),
+    "when a model stops": lambda args: stopping_tables(args.episodes, args.seed),
 }
 """The functions that compute the tables, in order."""

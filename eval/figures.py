@@ -121,6 +121,34 @@ def _bars(standard_errors: pd.Series, color: str) -> dict[str, Any]:
     return {"yerr": 1.96 * standard_errors, "fmt": "o", "ms": 4, "color": color}
 
 
+def latency_figure(points: pd.DataFrame) -> Figure:
+    """Plot E[D_T] against T with energy drawn at once and over latency, at each ratio, beside theory.
+
+    Args:
+        points: as `eval.latency` saves them.
+    """
+    figure, (axis,) = new_figure(1, (5.6, 4.4))
+    unit_j, unit = energy_unit(points["brownian_j"])
+    for (ratio, table), color in zip(points.groupby("ratio"), COLORS, strict=False):
+        slots = table["slots"]
+        axis.plot(slots, table["brownian_j"] / unit_j, color=color, lw=1, ls="--")
+        axis.plot(slots, table["brownian_over_latency_j"] / unit_j, color=color, label=f"ratio {ratio:g}")
+        for name, face in (("at_once_j", "none"), ("over_latency_j", color)):
+            bars: dict[str, Any] = {
+                "yerr": table[f"{name}_half_width"] / unit_j,
+                "fmt": "o",
+                "ms": 5,
+                "color": color,
+                "mfc": face,
+            }
+            axis.errorbar(slots, table[name] / unit_j, **bars)
+    axis.set(xscale="log", yscale="log", xlabel="slots T", ylabel=f"E[D_T], {unit}")
+    kinds: list[tuple[str, Any]] = [("at once", {"ls": "--", "lw": 1, "mfc": "none"}), ("over latency", {})]
+    shown: list[Any] = [Line2D([], [], color=INK, marker="o", label=name, **style) for name, style in kinds]
+    axis.legend(handles=[*axis.get_legend_handles_labels()[0], *shown], frameon=False)
+    return figure
+
+
 def spread_figure(points: pd.DataFrame, theory: pd.DataFrame) -> Figure:
     """Plot the standard deviation over the mean of D_T against the scaled drift."""
     figure, (axis,) = new_figure(1, FLAT)
@@ -285,6 +313,24 @@ def router_figure(theory: pd.DataFrame, rivals: pd.DataFrame, measured: pd.DataF
     sizes.spines["right"].set_visible(False)
     sizes.set_xlabel("parameters of a language model that reads 500 tokens, billions")
     axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def stopping_figure(curves: pd.DataFrame, measured: pd.DataFrame) -> Figure:
+    """Plot E[D_T] against T by when models stop, on the harvest that was planned and on one that matches the demand."""
+    titles = {"planned": "harvest planned for the budget", "own": "harvest that matches the demand"}
+    figure, axes = new_figure(2, (WIDE[0], 6.4))
+    for axis, (harvest, title) in zip(axes, titles.items(), strict=True):
+        points = measured[measured["harvest"] == harvest]
+        by_name = curves[curves["harvest"] == harvest].groupby("stopping", sort=False)
+        for (name, curve), color in zip(by_name, COLORS, strict=False):
+            axis.plot(curve["slots"], curve["exact_j"], color=color, label=name)
+            some = points[points["stopping"] == name]
+            axis.errorbar(some["slots"], some["mean_j"], **_bars(some["standard_error_j"], color))
+        axis.set(xscale="log", yscale="log", ylabel="E[D_T], J")
+        axis.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    axes[0].legend(frameon=False)
+    axes[1].set_xlabel("slots T")
     return figure
 
 

@@ -39,7 +39,9 @@ def best_known(scenario: Scenario, costs: Mapping[str, FloatArray], seed: int) -
         costs: D_T of every dispatcher by name, each of shape (episodes,).
         seed: of the episodes' traces.
     """
-    if scenario.can_wait:
+    if scenario.over_latency:
+        return None
+    if scenario.can_wait or scenario.retries:
         episodes = len(next(iter(costs.values())))
         bounds = hindsight_bounds(scenario, draw_traces(scenario, range(min(episodes, BOUND_EPISODES)), seed))
         return Best("bound", bounds, float(bounds.mean()), is_exact=False)
@@ -53,9 +55,11 @@ def best_known(scenario: Scenario, costs: Mapping[str, FloatArray], seed: int) -
 def optimal_value(scenario: Scenario) -> float | None:
     """Return the least E[D_T] of any unprivileged dispatcher in joules, None where theory has no number for it.
 
-    Where the difficulty is exact that is the oracle's.
+    Where a task's energy is known that is the oracle's, unless failures are retried.
     """
-    if scenario.difficulty_noise == 0:
+    if scenario.retries:
+        return None
+    if scenario.energy_is_known:
         slot = slot_for_theory(scenario, Oracle(scenario))
         return None if slot is None else float(exact_expected_auxiliary_energy(slot, scenario.horizon_slots))
     try:

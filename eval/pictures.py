@@ -128,6 +128,16 @@ PICTURES = {
         "Mean auxiliary energy against a router's overhead, a rising curve that crosses three horizontal lines: the "
         "myopic, the scaling-law and the always-large rule. Each crossing is labelled with its joules.",
     ),
+    "stopping": Picture(
+        figures.stopping_figure,
+        ("stopping", "stopping_measured"),
+        "What oracle stopping hides",
+        "E[D_T] in `paper` by when a model stops: at its budget, once it has succeeded (tokens of an attempt vary from "
+        "task to task by d), or at 1.5 times its budget. Above on the harvest that balances the budgets' demand, below "
+        "on one that balances the stopping's own. Lines are exact; points are simulated, with 95 % intervals.",
+        "Two panels of mean auxiliary energy over slots, on logarithmic axes. Above, stopping late grows linearly, the "
+        "budget like a square root, and stopping on success levels off. Below, all four grow like a square root.",
+    ),
     "decision_map_volatile": Picture(
         figures.decision_figure,
         ("decision_map_volatile",),

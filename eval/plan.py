@@ -11,7 +11,7 @@ from rich.table import Table
 from agents import ErrorProne, Myopic
 from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import require, require_known, require_whole
-from energy_route_env.pool.scaling_laws import PROMPT_TOKENS, router_energy_j
+from energy_route_env.pool.scaling_laws import PROMPT_TOKENS, PUBLISHED, ModelPool, Stopping, router_energy_j
 from energy_route_env.scenario import PAPER_DIFFICULTIES
 from energy_route_env.theory import planning
 from energy_route_env.theory.planning import PlanAnswer, PlanQuestion, Value
@@ -37,6 +37,12 @@ class PlanArgs:
     """What to solve for; its own option is ignored. By default everything is told of the system as given."""
     models: tuple[float, ...] = (1e9, 1e10)
     """Parameter counts of the pool."""
+    stopping: Stopping = "budget"
+    """When a model stops: at its budget, on success, or late."""
+    dispersion: float = 0.0
+    """Coefficient of variation of the tokens of an attempt from task to task, where models stop on success."""
+    overspend: float = 0.0
+    """Share of the budget spent on top of it, where models stop late."""
     difficulties: tuple[float, ...] = PAPER_DIFFICULTIES
     """Equally likely difficulties, in units of pretraining loss; smaller is harder."""
     difficulty_noise: float = 0.0
@@ -89,6 +95,8 @@ class PlanArgs:
             {field.name: getattr(self, field.name) for field in fields(kind) if hasattr(self, field.name)}
             for kind in (Scenario, PlanQuestion)
         )
+        stops = (self.stopping, self.dispersion, self.overspend)
+        of_scenario["models"] = ModelPool(self.models, PUBLISHED, "normal", *stops)
         scenario = make_scenario("paper", renewable_ratio=1.0 if self.ratio is None else self.ratio, **of_scenario)
         return PlanQuestion(scenario, horizon_slots=self.horizon, **of_question)
 

@@ -60,7 +60,7 @@ def write_report(folder: Path, figures: Path | None = None) -> Path:
         pictures=PICTURES,
         comparison=_comparison(summary),
         gallery=None if figures is None else _gallery(figures),
-        columns={column.name: column for column in COLUMNS}.values(),
+        columns={column.name: column for column in COLUMNS if column.source in summary}.values(),
         record=records[0],
         commands=dict.fromkeys(record["command"] for record in records),
     )

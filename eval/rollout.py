@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from agents import Dispatcher
 from energy_route_env import EnergyRouteEnv, Scenario, Trace
 from energy_route_env.checks import require, require_whole
+from energy_route_env.core.attempts import tried_models
 from energy_route_env.core.batch import Batch
 from energy_route_env.core.state import BALANCE
 from energy_route_env.env import require_trace
-from energy_route_env.units import FloatArray
+from energy_route_env.units import FloatArray, IntArray
 
 BATCH_SIZE = 1024
 """Episodes stepped together: large enough to spread the cost of a call, small enough for the processor's cache."""
@@ -35,7 +36,12 @@ class Simulation:
     tasks: NDArray[np.int64]
     """Tasks of each episode, shape (episodes,)."""
     latency_s: FloatArray
-    """Mean latency of a query in each episode, shape (episodes,); 0 where no task arrived."""
+    """Mean latency of a query in each episode, all its attempts, shape (episodes,); 0 where no task arrived."""
+    tally: dict[str, IntArray]
+    """What was counted in each episode by the names in `core.state.TALLY`, each of shape (episodes,).
+
+    It is empty where failures are ignored.
+    """
 
 
 def draw_traces(scenario: Scenario, episodes: Iterable[int], seed: int) -> list[Trace]:
@@ -59,7 +65,8 @@ def simulate(
         episodes: how many episodes.
         seed: seed of the traces; every dispatcher meets the same ones.
         checkpoints: slots after which the auxiliary energy is read, rising, from 1 to the horizon; by default the
-            horizon alone. A backlog left at the end runs in the last slot.
+            horizon alone. A backlog left at the end runs in the last slot. Where tasks draw their energy over their
+            latency, what they are still to draw after a checkpoint does not count, except at the horizon.
         progress: called with the number of episodes just finished.
 
     Raises:
@@ -79,9 +86,10 @@ def simulate(
         if progress is not None:
             progress(len(numbers))
     balance = {name: np.concatenate([part.balance[name] for part in parts]) for name in BALANCE}
+    tally = {name: np.concatenate([part.tally[name] for part in parts]) for name in parts[0].tally}
     names = ("auxiliary_j", "cost", "tasks", "latency_s")
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Simulation(checkpoints=slots, balance=balance, **arrays)
+    return Simulation(checkpoints=slots, balance=balance, tally=tally, **arrays)
 
 
 def rising_slots(field: str, slots: ArrayLike, allowed: str, last: float = math.inf) -> NDArray[np.int64]:
@@ -135,8 +143,24 @@ def _run(
         counted[interval[outcome.slot], every] += outcome.cost
         ended = outcome.ended
     auxiliary, cost = (sums[:-1].cumsum(axis=0).T for sums in (supplied, counted))
+    if scenario.over_latency:  # a step may have drawn in several slots, before and after a checkpoint
+        before = checkpoints < scenario.horizon_slots
+        auxiliary[:, before], cost[:, before] = _drawn_before(batch, checkpoints[before])
     tasks = np.array([trace.n_tasks for trace in traces])
-    return Simulation(checkpoints, auxiliary, cost, batch.balance(), tasks, _latency(batch, chosen, tasks))
+    latency, tally = _latency(batch, chosen, tasks), batch.tally() if scenario.retries else {}
+    return Simulation(checkpoints, auxiliary, cost, batch.balance(), tasks, latency, tally)
+
+
+def _drawn_before(batch: Batch, slots: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    """Return what had come from the auxiliary supply before these slots, in joules and in the scenario's unit.
+
+    Both have shape (n, len(slots)).
+    """
+    auxiliary_j = batch.world.auxiliary_before_j
+    if batch.scenario.grid_source is None:
+        return auxiliary_j[:, slots], auxiliary_j[:, slots]
+    counted = np.diff(auxiliary_j, axis=1) * batch.world.grid_weight[:, :-1]
+    return auxiliary_j[:, slots], counted.cumsum(axis=1)[:, slots - 1]
 
 
 def _answer(dispatcher: Dispatcher, batch: Batch, memory: FloatArray) -> NDArray[np.int64]:
@@ -157,7 +181,10 @@ def _latency(batch: Batch, chosen: NDArray[np.int64], tasks: NDArray[np.int64]) 
     """Return the mean latency of each episode's queries; a task left to the end ran on its cheapest model."""
     scenario, world = batch.scenario, batch.world
     is_task = np.arange(chosen.shape[1]) < tasks[:, None]
-    model = np.where(chosen < 0, world.expected_energy_j.argmin(axis=-1), chosen)
     latency = scenario.latency_s(np.where(is_task, world.difficulty, scenario.difficulties[0]))
-    taken = np.take_along_axis(latency, model[..., None], axis=-1)[..., 0]
+    if scenario.retries:
+        taken = (latency * tried_models(world.tried, len(scenario.models))).sum(axis=-1)
+    else:
+        model = np.where(chosen < 0, world.expected_energy_j.argmin(axis=-1), chosen)
+        taken = np.take_along_axis(latency, model[..., None], axis=-1)[..., 0]
     return (taken * is_task).sum(axis=1) / np.maximum(tasks, 1)

@@ -1,11 +1,11 @@
 """What a benchmark runs: the dispatchers of each scenario, and the episodes of one run as a table."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from agents import Dispatcher, Optimal, make_dispatcher
+from agents import Dispatcher, make_dispatcher
 from agents.policies import shipped_policies
 from agents.receding import RecedingHorizon
 from energy_route_env import Scenario, make_scenario
@@ -13,6 +13,10 @@ from energy_route_env.checks import InputError
 from eval.rollout import simulate
 
 ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "optimal", "error-0.05", "fixed-0", "fixed-1", "random")
+PICKY = ("scaling-law", "variance-aware", "optimal")
+"""Those of them that do not fit every scenario."""
+ORDERS = ("cascade", "calibrated", "best-order", "largest-first", "hindsight")
+"""Those that fit where failures are retried; the third takes a measured pool."""
 DEFERRAL = ("greedy-deferral", "surplus-deferral", "receding-climatology")
 SLOW_EPISODES = 50
 """Episodes of a dispatcher that plans ahead, at most: it takes a tenth of a second for each."""
@@ -38,12 +42,13 @@ class Run(NamedTuple):
     def episodes(self, count: int, seed: int, progress: Callable[[int], object] | None = None) -> pd.DataFrame:
         """Simulate `count` episodes as `simulate` does; return one row for each, energies in joules.
 
-        `cost` is D_T in the scenario's unit. Slow dispatchers run no more than `SLOW_EPISODES`.
+        `cost` is D_T in the scenario's unit; where failures are retried, the tally is there too. Slow dispatchers run
+        no more than `SLOW_EPISODES`.
         """
         count = min(count, SLOW_EPISODES) if isinstance(self.dispatcher, RecedingHorizon) else count
         result = simulate(self.scenario, self.dispatcher, count, seed, progress=progress)
-        columns = {"episode": range(count), "tasks": result.tasks, "latency_s": result.latency_s}
-        columns |= {"cost": result.cost[:, -1]}
+        columns: dict[str, Any] = {"episode": range(count), "tasks": result.tasks, "latency_s": result.latency_s}
+        columns |= {"cost": result.cost[:, -1]} | result.tally
         return pd.DataFrame(dict(zip(PLACE, self.place, strict=True)) | columns | result.balance)
 
 
@@ -59,15 +64,22 @@ def make_run(scenario: Scenario, name: str) -> Run:
 
 def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[str]:
     """Name the dispatchers to run in a scenario, the reference first; by default all that fit it."""
-    fitting = [name for name in ROUTING if name != "optimal" or has_optimum(scenario)]
-    fitting += DEFERRAL * scenario.can_wait + ("learned",) * (scenario.name in shipped_policies())
+    fitting = [name for name in ROUTING if name not in PICKY or fits(name, scenario)]
+    fitting += [name for name in ORDERS if scenario.retries and fits(name, scenario)]
+    plans = DEFERRAL[: -1 if scenario.over_latency else None]  # the last one refuses tasks that run on
+    fitting += plans * scenario.can_wait + ("learned",) * (scenario.name in shipped_policies())
     return list(dict.fromkeys((REFERENCE, *(wanted or fitting))))
 
 
 def has_optimum(scenario: Scenario) -> bool:
     """Return whether the dispatcher `optimal` fits a scenario."""
+    return fits("optimal", scenario)
+
+
+def fits(name: str, scenario: Scenario) -> bool:
+    """Return whether the dispatcher of this name can decide in a scenario."""
     try:
-        Optimal(scenario)
+        make_dispatcher(name, scenario)
     except InputError:
         return False
     return True

@@ -89,7 +89,7 @@ def _row(run: Run, table: pd.DataFrame, setting: Setting) -> dict[str, Any]:
     total = table[["tasks", "consumed_j", "harvested_j", "auxiliary_j", "spilled_j"]].sum()
     row = {
         "same_as": setting.same_as(run.name),
-        "privileged": run.dispatcher.privileged and run.scenario.difficulty_noise > 0,
+        "privileged": run.dispatcher.privileged and (run.scenario.difficulty_noise > 0 or run.scenario.retries),
         "episodes": len(table),
         "horizon_slots": run.scenario.horizon_slots,
         "unit": run.scenario.unit,
@@ -104,8 +104,21 @@ def _row(run: Run, table: pd.DataFrame, setting: Setting) -> dict[str, Any]:
         "grid_share": total["auxiliary_j"] / (total["consumed_j"] or 1.0),
         "spilled_share": total["spilled_j"] / (total["harvested_j"] or 1.0),
     }
+    if run.scenario.retries:
+        row |= _retried(table)
     theory = _theory(run, Estimate.of(costs), setting.exact.get(run.name))
     return dict(zip(PLACE, run.place, strict=True)) | row | theory
+
+
+def _retried(table: pd.DataFrame) -> dict[str, float]:
+    """Return what retrying came to: share of tasks solved, attempts of a task, joules for each that was solved."""
+    total = table[["tasks", "attempts", "solved", "consumed_j"]].sum()
+    tasks, solved = max(total["tasks"], 1), total["solved"] or float("nan")
+    return {
+        "solved_share": total["solved"] / tasks,
+        "attempts_per_task": total["attempts"] / tasks,
+        "energy_per_solved_j": total["consumed_j"] / solved,
+    }
 
 
 def _gap(run: Run, setting: Setting) -> dict[str, Any]:

@@ -36,10 +36,12 @@ def filled_table(
 
 
 def summary_tables(summary: pd.DataFrame) -> Iterator[Table]:
-    """Yield two tables, each narrower than 80 columns, for each scenario and ratio."""
+    """Yield two tables for each scenario and ratio, three where failures are retried; each narrower than 80 columns."""
     for title, rows in settings(summary):
-        for kind, heading in (("energy", title), ("cost", None)):
+        for kind, heading in (("energy", title), ("cost", None), ("failures", None)):
             columns = filled(rows, kind)
+            if kind == "failures" and not columns:
+                continue
             heads = ["dispatcher\n", *(f"{name}\n{unit}" for name, unit, _ in columns)]
             cells = zip(rows["dispatcher"], *(cells for _, _, cells in columns), strict=True)
             yield filled_table(heads, cells, heading, left=heads[:1])

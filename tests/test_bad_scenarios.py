@@ -58,6 +58,9 @@ FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"harvest_source": GammaHarvest(1.0, 0.5), "harvest_cv": 0.5}, "harvest_cv", "0.5", "given: ['harvest_source']"),
     ({"harvest_source": 5.0}, "harvest_source", "5.0", "all that HarvestSource has"),
     ({"harvest_source": GammaHarvest(0.0, 0.5)}, "harvest_source.mean_j", "0.0", "above 0.0"),
+    ({"execution": "later"}, "execution", "'later'", "one of ('at_once', 'over_latency')"),
+    ({"execution": None}, "execution", "None", "one of ('at_once', 'over_latency')"),
+    ({"execution": "over_latency", "failures": "retried"}, "execution", "'over_latency'", "'at_once' where failures"),
     ({"grid_source": 0.4}, "grid_source", "0.4", "all that GridSource has"),
     ({"scenario": "carbon", "slot_seconds": 7200.0}, "slot_seconds", "7200.0", "a divisor of the hour"),
     ({"scenario": "carbon", "grid_source": NO_CARBON}, "grid_source.mean", "0.0", "above 0.0"),
@@ -72,6 +75,10 @@ FIELDS: list[tuple[dict[str, Any], str, str, str]] = [
     *(
         ({"continuing": value}, "continuing", repr(value), "True or False")
         for value in (0, 1, NAN, None, "yes", [True], np.array([True, False]))
+    ),
+    *(
+        ({"failures": value}, "failures", repr(value), "one of ('ignored', 'retried')")
+        for value in ("twice", True, None, 1, ["retried"])
     ),
     ({"models": ()}, "models", "()", "one or more parameter counts"),
     *(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from test_energy_properties import Episode, episodes, properties, tolerance
+from test_energy_properties import Episode, at_once, episodes, properties, tolerance
 
 from agents import Oracle, make_dispatcher
 from energy_route_env import Scenario, Trace, make_scenario
@@ -148,6 +148,7 @@ def test_a_trace_of_another_scenario_is_refused(waits: bool) -> None:
 @given(episodes())
 def test_no_choices_draw_less_than_the_bound(episode: Episode) -> None:
     """Any battery, noise and deadlines; to 1e-6 of all energy that takes part."""
+    episode = at_once(episode)
     bound = hindsight_bound(episode.scenario, episode.trace)
     assert 0 <= bound <= episode.play().balance["auxiliary_j"] + 1e3 * tolerance(episode)
 

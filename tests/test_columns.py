@@ -36,6 +36,9 @@ SUMMARY = pd.DataFrame(
         "brownian_deviation_se": [1.0, 2.0, NAN],
         "exact_j": [20.5e3, 1199e3, NAN],
         "exact_deviation_se": [-0.25, 1.5, NAN],
+        "solved_share": [0.99, 0.9, NAN],
+        "attempts_per_task": [1.1, 1.25, NAN],
+        "energy_per_solved_j": [600.0, 1890.0, NAN],
     }
 )
 BY_HAND = {
@@ -52,6 +55,9 @@ BY_HAND = {
     ("spilled", "%"): ["0.0", "25.0", "1.2"],
     ("drift", "J"): ["0.0", "59.4", ""],
     ("std", "J"): ["696.9", "1,234.6", ""],
+    ("solved", "%"): ["99.0", "90.0", ""],
+    ("attempts", "a task"): ["1.10", "1.25", ""],
+    ("per solved", "kJ"): ["0.6", "1.9", ""],
 }
 
 
@@ -103,6 +109,14 @@ def test_a_column_without_a_number_is_left_out() -> None:
     without = [name for name, unit in shown(SUMMARY.assign(exact_deviation_se=NAN, cost=0.0))]
     assert "off by" not in without
     assert without.count("minus myopic") == 1, "percent of nothing"
+
+
+def test_where_nothing_is_retried_no_table_tells_of_it() -> None:
+    """Such a summary does not have these columns at all."""
+    retried = ["solved_share", "attempts_per_task", "energy_per_solved_j"]
+    ignored = SUMMARY.drop(columns=retried)
+    assert list(shown(ignored)) == list(shown(SUMMARY))[: -len(retried)]
+    assert [len(list(summary_tables(summary))) for summary in (SUMMARY, ignored)] == [3, 2]
 
 
 @pytest.mark.parametrize(

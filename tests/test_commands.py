@@ -11,6 +11,7 @@ import pytest
 import eval.benchmark
 from energy_route_env.checks import InputError, MissingExtra
 from eval.__main__ import COMMANDS, main
+from eval.recorded import WorldArgs
 from eval.records import ResultArgs, command_line
 
 ROOT = Path(__file__).parents[1]
@@ -138,6 +139,12 @@ def test_wrong_input_and_missing_extras_can_be_caught_as_what_they_are_in_python
 # Flags
 
 
+def flat_fields(arguments: type) -> list[dataclasses.Field]:
+    """Return the fields that are flags; those of a recorded world are flags of their own."""
+    fields = dataclasses.fields(arguments)
+    return [flag for field in fields for flag in (flat_fields(WorldArgs) if field.name == "world" else [field])]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_every_flag_with_its_text(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -148,17 +155,17 @@ def test_help_shows_every_flag_with_its_text(
     assert caught.value.code == 0
     shown = " ".join(capsys.readouterr().out.replace("│", "").split())
     arguments = COMMANDS[command][0]
-    for field in dataclasses.fields(arguments):
-        flag = "PATH" if field.name in ("folder", "runs") else f"--{field.name.replace('_', '-')}"
+    for field in flat_fields(arguments):
+        flag = "PATH" if field.name in ("folder", "runs", "file") else f"--{field.name.replace('_', '-')}"
         assert flag in shown
     if issubclass(arguments, ResultArgs):
         assert "Seed of all randomness; 0 is the benchmark's." in shown
         assert "Replace an existing folder of that name." in shown
 
 
-def test_five_commands_share_the_arguments_of_the_results() -> None:
+def test_seven_commands_share_the_arguments_of_the_results() -> None:
     sharing = {name for name, (arguments, _) in COMMANDS.items() if issubclass(arguments, ResultArgs)}
-    assert sharing == {"benchmark", "figures", "regimes", "day", "decision-map"}
+    assert sharing == {"benchmark", "figures", "regimes", "latency", "day", "decision-map", "pool"}
 
 
 # The command of a run

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.decisions import BOUND, decision
 from hypothesis import given
-from test_energy_properties import Episode, episodes, properties, tolerance
+from test_energy_properties import Episode, at_once, episodes, properties, tolerance
 
 from agents import Dispatcher, Myopic, OnClimatology, OnFuture, OnPersistence, make_dispatcher
 from agents.receding import _in_blocks, climatology_j, persistence
@@ -247,6 +247,7 @@ def test_where_no_task_can_wait_it_is_myopic() -> None:
 @properties
 @given(episodes())
 def test_none_draws_less_than_the_bound(episode: Episode) -> None:
+    episode = at_once(episode)
     bound = hindsight_bound(episode.scenario, episode.trace)
     for name in ("receding-climatology-3", "receding-perfect-1"):
         drawn = drawn_j(episode.scenario, name, [episode.trace])[0]

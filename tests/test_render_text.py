@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from helpers.screens import SIX, START, outcome, started, tasks
 
+from energy_route_env.pool.base import model_name
 from energy_route_env.rendering import Screen
-from energy_route_env.rendering.text import model_name
 from energy_route_env.scenario import Scenario
 from energy_route_env.units import joules
 

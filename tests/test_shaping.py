@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from agents import Dispatcher, make_dispatcher
+from agents.variance_aware import VarianceAware
 from energy_route_env import make_scenario
 from energy_route_env.checks import InputError
 from energy_route_env.theory import expected_auxiliary_energy
@@ -14,6 +15,7 @@ from train.shaping import BrownianPotential, OptimalPotential, PricePotential, m
 
 CARBON = make_scenario("carbon", horizon_slots=96)
 N = 64
+OVER_LATENCY = {"execution": "over_latency", "horizon_slots": 20}
 FLOAT32_EPS = np.finfo(np.float32).eps
 
 
@@ -135,6 +137,41 @@ def test_hindsight_needs_a_backlog() -> None:
         shape(SB3EnergyRoute("paper", 2), "hindsight")
 
 
+def test_in_the_last_slot_an_expected_reward_is_minus_the_mean_shortfall() -> None:
+    """With one task and no slot left, what remains is E[(e - x)^+], whatever e was."""
+    world = make_scenario("volatile", horizon_slots=1)
+    envs, rule = shape(SB3EnergyRoute(world, 256), "expected"), VarianceAware(world)
+    envs.seed(0)
+    envs.reset()
+    seen = envs.unwrapped.envs.decision()
+    actions = np.arange(256) % 2
+    _, reward, done, _ = envs.step(actions)
+    possible_j, weights = rule.possible_j(seen)
+    short_j = np.maximum(possible_j - seen.usable_j[:, None, None], 0.0) @ weights
+    expected_j = -short_j[np.arange(256), actions] - BrownianPotential(world)(seen)
+    one = seen.due == 1
+    assert one.sum() > 60 and done[one].all()
+    np.testing.assert_allclose(reward[one], expected_j[one], rtol=1e-5, atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["oracle", "fixed-0", "variance-aware"])
+def test_the_mean_over_the_noise_keeps_the_mean_return_of_what_sees_no_noise(name: str) -> None:
+    """And only of that: the oracle sees it. Expected: 0 within 4 standard errors of 64 returns."""
+    shift = first_returns(name, "expected", "volatile")[0] - first_returns(name, "brownian", "volatile")[0]
+    assert shift.std() > 0.5
+    assert (abs(Estimate.of(shift).deviation(0.0)) < 4) == (name != "oracle")
+
+
+def test_an_exact_difficulty_leaves_nothing_to_replace() -> None:
+    plain, replaced = (first_returns("random", shaping, "paper")[0] for shaping in ("brownian", "expected"))
+    np.testing.assert_allclose(replaced, plain, atol=1e-4, rtol=0)
+
+
+def test_the_mean_over_the_noise_needs_tasks_that_cannot_wait() -> None:
+    with pytest.raises(InputError, match="deadline_slots is 96, but it must be 0"):
+        shape(SB3EnergyRoute("solar", 2), "expected")
+
+
 def test_without_the_time_left_there_is_no_potential() -> None:
     with pytest.raises(ValueError, match="continuing is True, but it must be False"):
         shape(SB3EnergyRoute("paper", 2, continuing=True), "brownian")
@@ -143,3 +180,11 @@ def test_without_the_time_left_there_is_no_potential() -> None:
 def test_shaping_with_a_discount_is_refused() -> None:
     with pytest.raises(ValueError, match=r"discount is 0\.99, but it must be 1 with shaping"):
         settings_for("uncertain", "brownian", {"discount": 0.99})
+
+
+@pytest.mark.parametrize(
+    ("potential", "scenario"), [(BrownianPotential, "paper"), (OptimalPotential, "paper"), (PricePotential, "solar")]
+)
+def test_no_potential_supposes_that_what_runs_is_paid_for(potential: type, scenario: str) -> None:
+    with pytest.raises(InputError, match=r"^execution is 'over_latency'"):
+        potential(make_scenario(scenario, **OVER_LATENCY))

@@ -86,15 +86,19 @@ def test_the_card_tells_how_the_policy_was_made_and_what_it_achieves(tmp_path: P
     assert card["evaluation"]["auxiliary_j_half_width"] == pytest.approx(Estimate.of(again).half_width, rel=1e-12)
 
 
+CARDS: tuple[tuple[str, Shaping, str, int], ...] = (
+    ("paper", "brownian", "", 1),
+    ("uncertain", "brownian", "", 1),
+    ("volatile", "expected", "", 3),
+    ("solar", "none", "", 1),
+    ("gusty", "hindsight", "surplus-deferral", 3),
+    ("carbon", "hindsight", "cheap-hours", 3),
+)
+"""Scenario, shaping, teacher and seeds of the training of each shipped policy."""
+
+
 def test_the_shipped_policies_cards_name_the_command_that_makes_them() -> None:
-    known: tuple[tuple[str, Shaping, str, int], ...] = (
-        ("paper", "brownian", "", 1),
-        ("uncertain", "brownian", "", 1),
-        ("solar", "none", "", 1),
-        ("gusty", "hindsight", "surplus-deferral", 3),
-        ("carbon", "hindsight", "cheap-hours", 3),
-    )
-    for name, shaping, teacher, seeds in known:
+    for name, shaping, teacher, seeds in CARDS:
         card = json.loads(shipped_policies()[name].with_suffix(".json").read_text())
         args = tyro.cli(PPOArgs, args=shlex.split(card["command"])[4:])
         assert args == PPOArgs(scenario=name, shaping=shaping, clone=teacher, seeds=seeds)

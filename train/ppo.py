@@ -15,6 +15,7 @@ from rich.table import Table
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecEnv
 
 from agents import Dispatcher, make_dispatcher
 from agents.learned import Learned, observation_meaning, save_policy, trained_for
@@ -22,6 +23,7 @@ from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import InputError, require, require_whole
 from energy_route_env.decision import features_of
 from energy_route_env.files import write_atomically
+from energy_route_env.scenarios import training_scenario
 from energy_route_env.units import FloatArray
 from eval.records import run_record
 from eval.rollout import simulate
@@ -30,7 +32,7 @@ from train.checkpoint import Curve, load_checkpoint, save_checkpoint
 from train.cloning import VALUE_FIRST, clone, let_the_policy_learn
 from train.sb3_vec_env import SB3EnergyRoute
 from train.settings import PPOSettings, Shaping, settings_for
-from train.shaping import PotentialShaping, shape
+from train.shaping import shape
 
 CURVE_SEED = 1_000_003
 """Seed of the traces of the learning curve. The final evaluation uses others."""
@@ -49,8 +51,9 @@ class PPOArgs:
     continuing: bool = False
     """Hide the time left and treat the horizon as a truncation."""
     shaping: Shaping = "none"
-    """Potential-based reward shaping: none, brownian (value function), optimum, or prices or hindsight (both of the
-    hindsight bound)."""
+    """Reward shaping: none; by a potential, brownian (value function), optimum, or prices or hindsight (both of the
+    hindsight bound); or expected, which is brownian with the mean over the difficulty's noise in the place of a task's
+    own energy."""
     clone: str = ""
     """Name of a dispatcher to learn from before PPO; by default none. Then the value function learns alone for the
     first tenth of the decisions."""
@@ -148,7 +151,7 @@ def _prepare(args: PPOArgs, settings: PPOSettings) -> None:
         write_atomically(record, json.dumps(run_record(wanted), indent=2).encode())
 
 
-def make_envs(scenario: Scenario, settings: PPOSettings, shaping: Shaping) -> SB3EnergyRoute | PotentialShaping:
+def make_envs(scenario: Scenario, settings: PPOSettings, shaping: Shaping) -> VecEnv:
     """Make the training environments."""
     unit = settings["reward_unit_tasks"] * scenario.myopic_moments[0] * scenario.mean_grid_weight
     return shape(SB3EnergyRoute(scenario, settings["num_envs"], reward_unit=unit), shaping)
@@ -181,9 +184,10 @@ def train(training: Training) -> PPO:
     if checkpoint.exists():
         model, curve = load_checkpoint(checkpoint)
     else:
-        model = make_model(make_envs(training.scenario, settings, shaping), settings, training.seed)
+        scenario = training_scenario(training.scenario)
+        model = make_model(make_envs(scenario, settings, shaping), settings, training.seed)
         if training.args.clone:
-            clone(model, training.scenario, make_dispatcher(training.args.clone, training.scenario), training.seed)
+            clone(model, scenario, make_dispatcher(training.args.clone, scenario), training.seed)
     model.set_logger(configure(str(training.folder / "tensorboard"), ["tensorboard"]))
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=training.console) as progress:

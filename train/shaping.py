@@ -1,4 +1,7 @@
-"""Potential-based reward shaping: by the Brownian value function, the optimum, or prices of a linear programme."""
+"""Reward shaping that leaves the ranking of policies: potentials, and chance replaced by its mean.
+
+The potentials are the Brownian value function, the optimum, and prices of a linear programme.
+"""
 
 import math
 from collections.abc import Callable
@@ -6,15 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn, VecEnvWrapper
 
-from agents.variance_aware import best_blind_moments
+from agents.variance_aware import VarianceAware, best_blind_moments
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import require
+from energy_route_env.pool.base import mean_over
 from energy_route_env.theory import value_function
 from energy_route_env.theory.optimum import optimum
 from energy_route_env.theory.schedule import best_schedule
-from energy_route_env.theory.slot import motion_of
+from energy_route_env.theory.slot import motion_of, require_at_once, require_no_waiting
 from energy_route_env.units import FloatArray
 from eval.bounds import known_future
 from eval.rollout import draw_traces
@@ -33,6 +38,7 @@ class BrownianPotential:
 
     def __init__(self, scenario: Scenario) -> None:
         require(not scenario.continuing, "continuing", True, "False: the potential needs the time left")
+        require_at_once(scenario)  # what running tasks are still to draw is not seen
         self._mean_task_j, second_j2 = best_blind_moments(scenario)
         self._motion = motion_of(scenario, self._mean_task_j, second_j2)
 
@@ -103,6 +109,7 @@ PRICED = "one with tasks that can wait and a battery of finite capacity, for the
 Potential = Callable[[Decision], FloatArray]
 POTENTIALS: dict[str, Callable[[Scenario], Potential]] = {
     "brownian": BrownianPotential,
+    "expected": BrownianPotential,
     "optimum": OptimalPotential,
     "prices": PricePotential,
     "hindsight": HindsightPotential,
@@ -151,6 +158,51 @@ class PotentialShaping(VecEnvWrapper):
         return observation, (reward + gained / self.venv.reward_unit).astype(np.float32), done, infos
 
 
-def shape(envs: SB3EnergyRoute, shaping: Shaping) -> SB3EnergyRoute | PotentialShaping:
+class MeanOverNoise(VecEnvWrapper):
+    """Puts its mean over the difficulty's noise in the place of what a task's own energy does to a reward.
+
+    A task that needs e leaves V(b - e, n) to come, by the Brownian value function as the variance-aware dispatcher uses
+    it. Each reward gains V(b - e, n) - E[V(b - e, n)], where the mean is over what nobody can see. Given what is seen
+    and chosen this is 0 on average, whatever V is. So every policy keeps its expected return, and the optimal one stays
+    optimal (a control variate; Glasserman 2003, Section 4.1). Brownian shaping's rewards hold -V(b - e, n): with it the
+    energy's chance is gone, and in `volatile` the variance of a reward falls to a thirtieth. What the energy really was
+    still decides what comes after.
+
+    Raises:
+        InputError: if tasks can wait.
+    """
+
+    def __init__(self, venv: PotentialShaping) -> None:
+        super().__init__(venv)
+        self._envs = venv.venv
+        require_no_waiting(self._envs.scenario)
+        self._rule = VarianceAware(self._envs.scenario)
+
+    def reset(self) -> NDArray[np.float32]:
+        observation: Any = self.venv.reset()
+        return observation
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        self._luck = (self._luck_j(actions) / self._envs.reward_unit).astype(np.float32)
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observation, reward, done, infos = self.venv.step_wait()
+        return observation, reward + self._luck, done, infos
+
+    def _luck_j(self, actions: NDArray[np.int64]) -> FloatArray:
+        """Return by how many joules the chosen models' true energies raise what is to come above its mean."""
+        decision, chosen = self._envs.envs.decision(privileged=True), (np.arange(self.num_envs), actions)
+        possible_j, weights = self._rule.possible_j(decision)
+        assert decision.energy_j is not None
+        energy_j = np.column_stack([possible_j[chosen], decision.energy_j[chosen]])
+        to_come_j = self._rule.to_come_j(decision, energy_j[:, None])[:, 0]
+        return to_come_j[:, -1] - mean_over(to_come_j[:, :-1], weights if weights.ndim == 1 else weights[:, 0])
+
+
+def shape(envs: SB3EnergyRoute, shaping: Shaping) -> VecEnv:
     """Wrap the environments in the shaping of this name."""
-    return envs if shaping == "none" else PotentialShaping(envs, POTENTIALS[shaping](envs.scenario))
+    if shaping == "none":
+        return envs
+    shaped = PotentialShaping(envs, POTENTIALS[shaping](envs.scenario))
+    return MeanOverNoise(shaped) if shaping == "expected" else shaped

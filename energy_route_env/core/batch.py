@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energy_route_env.core import tables
+from energy_route_env.core.attempts import tried_models
 from energy_route_env.core.battery import usable_j
 from energy_route_env.core.compiled import AHEAD, borrowed, compiled, look_ahead, up_to
-from energy_route_env.core.state import BALANCE, OUTCOME, STATE, Outcome, Rules, State, World, row_of
+from energy_route_env.core.state import BALANCE, OUTCOME, STATE, TALLY, Outcome, Rules, State, World, row_of
 from energy_route_env.core.step import begin, nothing_done, step
 from energy_route_env.decision import Before, Decision, features_of, observe, outlook, rules_of, slack_slots
 from energy_route_env.scenario import Scenario
-from energy_route_env.units import FloatArray
+from energy_route_env.units import FloatArray, IntArray
 from energy_route_env.world.trace import Trace
 
 Observation = NDArray[np.float32]
@@ -64,6 +65,15 @@ class Run:
         """Return the totals since the episode's start, by the names in `BALANCE`."""
         return balance_of(self.state, self.rules)
 
+    def tally(self) -> dict[str, int]:
+        """Return what was counted since the episode's start, by the names in `TALLY`."""
+        return tally_of(self.state)
+
+    def tried(self) -> NDArray[np.bool_] | None:
+        """Return the models that failed on the task at hand, shape (n_models,); None where failures are ignored."""
+        x, rules = self.state, self.rules
+        return tried_models(self.world.tried[x.task], rules.n_models) if rules.retries else None
+
 
 class Batch:
     """n episodes of a scenario, stepped together; `load` starts them."""
@@ -89,7 +99,8 @@ class Batch:
     def _fit(self, trace: Trace) -> None:
         """Make more room if a trace needs it."""
         room = self.world.task_slot.shape[1] - 1
-        apart = self._apart or trace.observed_difficulty is not trace.difficulty
+        is_seen = trace.observed_difficulty is trace.difficulty and trace.energy_j is None
+        apart = self._apart or not is_seen
         if trace.n_tasks > room or apart > self._apart:
             wanted = max(room, trace.n_tasks + trace.n_tasks // 8)
             self.world = tables.with_room(self.world, self.scenario, wanted, apart)
@@ -105,6 +116,9 @@ class Batch:
         seen = np.empty((0, self._n_features), np.float32) if observation is None else observation
         outcome = self.blank_outcome()
         compiled(step_rows)(self.states, self.world, self.rules, actions, outcome, seen)
+        np.greater_equal(outcome.model, 0, out=outcome.solved)  # one more array would slow the loop by a tenth
+        if self.rules.retries:
+            outcome.solved[:] &= self.world.solved[np.arange(self.n), outcome.task, outcome.model]
         return outcome
 
     def blank_outcome(self) -> Outcome:
@@ -141,6 +155,15 @@ class Batch:
         """Return the totals since each episode's start, by the names in `BALANCE`."""
         return balance_of(self.states, self.rules)
 
+    def tally(self) -> dict[str, IntArray]:
+        """Return what was counted since each episode's start, by the names in `TALLY`."""
+        return tally_of(self.states)
+
+    def tried(self) -> NDArray[np.bool_] | None:
+        """Return the models that failed on the tasks at hand, shape (n, n_models); None where failures are ignored."""
+        task, rules = self.states.task, self.rules
+        return tried_models(self.world.tried[np.arange(self.n), task], rules.n_models) if rules.retries else None
+
 
 def before(trace: Trace) -> Before:
     """Return what is known of the time before an episode."""
@@ -152,10 +175,13 @@ def facts_of(
 ) -> dict[str, Any]:
     """Return the fields of a `Decision` but for the observation; `task` and `slot` are the tables' indices."""
     by_task = ["observed_difficulty", "expected_energy_j", *(["difficulty", "energy_j"] if privileged else [])]
+    by_task += (["success_chance"] + ["solved"] * privileged) * bool(rules.retries)
     by_slot = ("grid_weight", "grid_forecast", "harvest_forecast_j") if rules.has_grid else ()
     facts = {name: getattr(world, name)[task] for name in by_task}
+    tried = {"tried": tried_models(world.tried[task], rules.n_models)} if rules.retries else {}
     return (
         facts
+        | tried
         | {name: getattr(world, name)[slot] for name in by_slot}
         | {
             "battery_j": x.battery_j,
@@ -178,6 +204,12 @@ def balance_of(x: Any, rules: Rules) -> dict[str, Any]:
     return {name: value + 0.0 for name, value in zip(BALANCE, (*came, *went), strict=True)}
 
 
+def tally_of(x: Any) -> dict[str, Any]:
+    """Return the tally of one state, or of an array of them; the tasks still in the queue are not in it."""
+    counts = (x.attempts, x.solved, x.dispatched - x.solved)
+    return {name: np.asarray(count, np.int64)[()] for name, count in zip(TALLY, counts, strict=True)}
+
+
 # Loops over environments
 
 
@@ -187,12 +219,15 @@ def begin_rows(states: Any, world: World, rules: Rules, rows: Any) -> None:
     for i in rows:
         x = states[i]
         x.harvest_left_j = x.harvested_j = x.consumed_j = x.auxiliary_j = x.spilled_j = x.lost_j = 0.0
-        x.dispatched = x.due_at = x.waiting_at = 0
+        x.dispatched = x.due_at = x.waiting_at = x.attempts = x.solved = 0
         begin(x, row_of(world, i), rules)
 
 
 def step_rows(states: Any, world: World, rules: Rules, actions: Any, to: Outcome, observation: Any) -> None:
-    """Route the task at hand in every row, and observe what follows if there is room for it."""
+    """Route the task at hand in every row, and observe what follows if there is room for it.
+
+    All of the outcome is written but `solved`.
+    """
     observes = len(observation) > 0
     world, rules, to = borrowed(world), borrowed(rules), borrowed(to)
     for i in up_to(len(states)):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from energy_route_env import decision
-from energy_route_env.core import battery, queue, state, step
+from energy_route_env.core import attempts, battery, queue, state, step
 from energy_route_env.core.state import State, World
 
 T = TypeVar("T")
@@ -20,9 +20,12 @@ AHEAD: Any = np.uint64(8)
 """Environments between the one that is stepped and the one whose memory is asked for."""
 
 SCALAR_FUNCTIONS = (
+    *(attempts.attempt, attempts.is_tried, attempts.all_tried),
     *(battery.usable_j, battery.supply, battery.close_slot, battery.open_slot),
     *(queue.take_off, queue.count, queue.next_slot, queue.offer, queue.skip_dispatched),
+    *(step.drawn_now, step.run_on),
     *(step.begin, step.step, step.go_to_slot, step.nothing_done, step.grid_cost, step.cheapest_model, step.run_backlog),
+    step.run_to_end,
     *(decision.slack_slots, decision.observe, decision.departure, decision.saturating, state.row_of),
 )
 """Everything that a loop calls, except `look_ahead`."""

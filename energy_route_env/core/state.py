@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 BALANCE = ("initial_j", "harvested_j", "auxiliary_j", "consumed_j", "stored_j", "spilled_j", "lost_j")
 """An episode's whole balance: the first three add up to the last four."""
+TALLY = ("attempts", "solved", "unsolved")
+"""What is counted where failures are retried: tries, and the tasks that one of them solved or none."""
 
 
 class Battery(NamedTuple):
@@ -27,6 +29,8 @@ class Scales(NamedTuple):
     battery_j: float
     harvest_j: float
     grid_weight: float
+    task_j: float
+    """Mean energy of a task."""
     middle_difficulty: float
     difficulty: float
     slack_slots: float
@@ -52,14 +56,23 @@ class Rules(NamedTuple):
     """Whether a joule from the grid counts differently from slot to slot; else each counts 1."""
     overhead_j: float
     """What every decision takes beside the task's own energy."""
+    over_latency: bool | None
+    """True where a task draws its energy evenly over the slots that it runs in; else None, a type of its own, for
+    which numba compiles loops without what only running tasks need."""
+    retries: Literal[True] | None
+    """Whether a task stays at hand until it is solved or every model has failed on it.
+
+    None for no, so that numba compiles the core anew without that: it would slow it by a quarter.
+    """
 
 
 class World(NamedTuple):
     """What comes from outside in an episode: tables to look things up in, by slot or by task.
 
     Behind the last slot and the last task follows an empty entry. The tables from `due_slot` to `due_left` are empty
-    where no task can wait, those after them where every joule from the grid counts 1. The tables of many episodes have
-    one more index before: the environment.
+    where no task can wait, those from `grid_weight` to `harvest_forecast_j` where every joule from the grid counts 1,
+    those from `run_slots` to `auxiliary_before_j` where tasks draw their energy at once, the last three where failures
+    are ignored. The tables of many episodes have one more index before: the environment.
     """
 
     harvested_before_j: Any
@@ -89,6 +102,18 @@ class World(NamedTuple):
     """The same as forecast in each slot for the blocks of hours ahead (`forecast`)."""
     harvest_forecast_j: Any
     """Mean harvest of a slot likewise."""
+    run_slots: Any
+    """Slots that each task runs in on each model, the one of its dispatch among them."""
+    committed_j: Any
+    """What running tasks draw in each slot; at the horizon, all that they are still to draw."""
+    auxiliary_before_j: Any
+    """Everything drawn from the auxiliary supply before each slot that has been opened."""
+    solved: Any
+    """Whether each model solves each task."""
+    success_chance: Any
+    """The probability of that, as expected from the observed difficulty."""
+    tried: Any
+    """The models tried on each task, as bits (`attempts`)."""
 
 
 @dataclass(slots=True)
@@ -119,6 +144,10 @@ class State:
     """Position in `due_order`."""
     waiting_at: int = 0
     """Position in `waiting_order`."""
+    attempts: int = 0
+    """Tries of a task on a model; 0 where failures are ignored, as the next."""
+    solved: int = 0
+    """Tasks solved. The other ones of those dispatched were not, by any model."""
 
 
 STATE = np.dtype([(field.name, np.float64 if field.type is float else np.int32) for field in fields(State)])
@@ -129,7 +158,11 @@ class Outcome(NamedTuple):
     """What one step did, as numbers or as arrays (n,)."""
 
     energy_j: Any
-    """What this step took: the tasks that it dispatched, and the decision's overhead."""
+    """What this step took: the tasks that it dispatched, and the decision's overhead.
+
+    Where tasks draw over their latency: the first share of the task dispatched, and what was committed to the slots
+    up to the next decision's.
+    """
     auxiliary_j: Any
     """What of it came from the auxiliary supply."""
     cost: Any
@@ -137,7 +170,9 @@ class Outcome(NamedTuple):
     model: Any
     """The model that the task at hand went to, -1 if it was deferred."""
     forced: Any
-    """Whether a deferral of a due task was overridden."""
+    """Whether the answer was overridden: a deferral of a due task, or a model that had failed on the task."""
+    solved: Any
+    """Whether the attempt solved the task at hand, as every one counts where failures are ignored."""
     slot: Any
     """The slot in which the decision was taken."""
     task: Any
@@ -150,7 +185,7 @@ class Outcome(NamedTuple):
     """Whether the episode is over."""
 
 
-OUTCOME = (np.float64, np.float64, np.float64, np.int64, bool, np.int64, np.int64, np.float64, np.float64, bool)
+OUTCOME = (np.float64, np.float64, np.float64, np.int64, bool, bool, np.int64, np.int64, np.float64, np.float64, bool)
 """The types of an `Outcome` of many environments, field by field."""
 
 
@@ -172,4 +207,10 @@ def row_of(world: World, i: int) -> World:
         world.grid_weight[i],
         world.grid_forecast[i],
         world.harvest_forecast_j[i],
+        world.run_slots[i],
+        world.committed_j[i],
+        world.auxiliary_before_j[i],
+        world.solved[i],
+        world.success_chance[i],
+        world.tried[i],
     )

@@ -18,6 +18,8 @@ def make_room(scenario: Scenario, n: int, n_tasks: int, apart: bool) -> World:
     energy_j, difficulty = np.zeros((*by_task, len(scenario.models))), np.zeros(by_task)
     slots = scenario.horizon_slots
     by_slot = (n, (slots + 1) * (scenario.grid_source is not None))
+    by_open_slot = (n, (slots + 1) * scenario.over_latency)
+    fails = (n, (n_tasks + 1) * scenario.retries)
     return World(
         harvested_before_j=np.zeros((n, slots + 2)),
         arrived=np.zeros((n, slots + 1), np.int32),
@@ -34,6 +36,12 @@ def make_room(scenario: Scenario, n: int, n_tasks: int, apart: bool) -> World:
         grid_weight=np.ones(by_slot),
         grid_forecast=np.zeros((*by_slot, len(BLOCK_HOURS))),
         harvest_forecast_j=np.zeros((*by_slot, len(BLOCK_HOURS))),
+        run_slots=np.ones((n, (n_tasks + 1) * scenario.over_latency, len(scenario.models)), np.int64),
+        committed_j=np.zeros(by_open_slot),
+        auxiliary_before_j=np.zeros(by_open_slot),
+        solved=np.zeros((*fails, len(scenario.models)), bool),
+        success_chance=np.zeros((*fails, len(scenario.models))),
+        tried=np.zeros(fails, np.int64),
     )
 
 
@@ -54,7 +62,7 @@ def write(world: World, i: int, scenario: Scenario, trace: Trace, apart: bool) -
     np.add.accumulate(np.bincount(trace.task_slot, minlength=horizon + 1), out=world.arrived[i])
     _write_tasks(world.task_slot[i], trace.task_slot, horizon)
     _write_tasks(world.difficulty[i], trace.difficulty, scenario.middle_difficulty)
-    world.energy_j[i, :n] = scenario.energy_j(trace.difficulty)
+    world.energy_j[i, :n] = scenario.energy_j(trace.difficulty) if trace.energy_j is None else trace.energy_j
     world.energy_j[i, n] = 0.0
     if apart:
         _write_tasks(world.observed_difficulty[i], trace.observed_difficulty, scenario.middle_difficulty)
@@ -64,6 +72,11 @@ def write(world: World, i: int, scenario: Scenario, trace: Trace, apart: bool) -
         _write_waiting(row_of(world, i), horizon, trace)
     if scenario.grid_source is not None:
         _write_grid(row_of(world, i), scenario, trace)
+    if scenario.over_latency:
+        world.run_slots[i, :n] = scenario.run_slots(trace.difficulty)
+        world.committed_j[i] = world.auxiliary_before_j[i] = 0.0
+    if scenario.retries:
+        _write_attempts(row_of(world, i), scenario, trace)
 
 
 def _write_tasks(table: NDArray[np.generic], values: NDArray[np.generic], blank: float) -> None:
@@ -90,6 +103,14 @@ def _write_grid(tables: World, scenario: Scenario, trace: Trace) -> None:
     tables.harvest_forecast_j[:] = mean_j  # what can be said where the day before is not known
     if past_j is not None:
         tables.harvest_forecast_j[:-1] = persistence(np.append(past_j, trace.harvest_j), day)
+
+
+def _write_attempts(tables: World, scenario: Scenario, trace: Trace) -> None:
+    n = trace.n_tasks
+    tables.solved[:n] = True if trace.solved is None else trace.solved
+    tables.success_chance[:n] = scenario.success_chance(trace.observed_difficulty)
+    tables.success_chance[n] = 0.0
+    tables.tried[:] = 0
 
 
 def as_lists(world: World) -> World:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from energy_route_env.checks import require
-from energy_route_env.pool.base import Pool
+from energy_route_env.pool.base import Attempts, Pool, PossibleAttempts
 from energy_route_env.units import FloatArray, IntArray
 
 
@@ -36,9 +36,32 @@ class TaskCosts:
         expected = self._pool.expected_energy_j
         return self._look_up("expected_energy_j", observed, lambda d: self._queries * expected(d, self._noise))
 
+    def success_chance(self, observed: ArrayLike) -> FloatArray:
+        """Chances of tasks that look this difficult on every model, shape `observed.shape + (n_models,)`."""
+        return self._look_up("success_chance", observed, lambda d: self._pool.success_chance(d, self._noise))
+
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
         """Seconds of one query of these true difficulties on every model, shape `difficulty.shape + (n_models,)`."""
         return self._look_up("latency_s", difficulty, self._pool.latency_s)
+
+    def draw_attempts(self, rng: np.random.Generator, difficulty: FloatArray) -> Attempts | None:
+        """Draw what happens to tasks of these true difficulties, shape (n,), on every model (see `Pool`)."""
+        attempts = self._pool.draw_attempts(rng, difficulty)
+        return attempts and attempts._replace(energy_j=self._queries * attempts.energy_j)
+
+    def draw_solved(self, rng: np.random.Generator, difficulty: FloatArray) -> NDArray[np.bool_]:
+        """Draw which models solve tasks of these true difficulties, shape (n,), where the energies follow from them."""
+
+        def chance(at: ArrayLike) -> FloatArray:
+            return self._pool.possible_attempts(np.asarray(at, float)).chance[:, 0]
+
+        chances = self._look_up("chance", difficulty, chance)
+        return rng.random(chances.shape) < chances
+
+    def possible_attempts(self, difficulty: FloatArray) -> PossibleAttempts:
+        """Return the law that these are drawn from (see `Pool`)."""
+        attempts = self._pool.possible_attempts(difficulty)
+        return attempts._replace(energy_j=self._queries * attempts.energy_j)
 
     def _look_up(self, name: str, difficulty: ArrayLike, compute: Callable[[ArrayLike], FloatArray]) -> FloatArray:
         wanted = np.asarray(difficulty, float)

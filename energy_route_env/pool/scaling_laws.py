@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from energy_route_env.checks import require, require_real, require_sequence
-from energy_route_env.pool.base import Pool
+from energy_route_env.pool import stopping as on_success
+from energy_route_env.pool.base import Attempts, Pool, PossibleAttempts
+from energy_route_env.pool.noise_grid import gauss_rule
 from energy_route_env.units import FloatArray
 
 BudgetMethod = Literal["normal", "exact"]
+Stopping = Literal["budget", "on_success", "late"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +133,23 @@ def _exact_budget(p: FloatArray, laws: ScalingLaws) -> FloatArray:
     return np.asarray(high)
 
 
+def budget_success(
+    n_params: ArrayLike, difficulty: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED
+) -> FloatArray:
+    """Return the probability that a task is solved within its budget: 1 - epsilon, or P(Binomial(K, p) >= m) exactly.
+
+    Example:
+        >>> budget_success([1e9, 1e10], 1.7, "exact").round(4)
+        array([0.9003, 0.9003])
+    """
+    from scipy import special
+
+    p = skill_success(n_params, difficulty, laws)
+    if method == "normal":
+        return np.full(p.shape, 1 - laws.failure_probability)
+    return np.asarray(special.betainc(laws.skills, attempt_budget(p, method, laws) - laws.skills + 1, p))
+
+
 def token_budget(
     n_params: ArrayLike, difficulty: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED
 ) -> FloatArray:
@@ -137,9 +157,36 @@ def token_budget(
     return laws.tokens_per_attempt * attempt_budget(skill_success(n_params, difficulty, laws), method, laws)
 
 
-def _flops(n_params: FloatArray, tokens: FloatArray, laws: ScalingLaws) -> FloatArray:
-    """Return F = 2 N T + n_layers d_attn T^2 (Kaplan et al. 2020, plus attention that grows with the context)."""
-    return np.asarray(2 * n_params * tokens + laws.n_layers * laws.attention_width * tokens * tokens)
+def _flops(n_params: FloatArray, tokens: FloatArray, laws: ScalingLaws, square: FloatArray) -> FloatArray:
+    """Return F = 2 N T + n_layers d_attn T^2 (Kaplan et al. 2020, plus attention that grows with the context).
+
+    The mean of T^2 is `square` times the square of the mean.
+    """
+    return np.asarray(2 * n_params * tokens + laws.n_layers * laws.attention_width * tokens * tokens * square)
+
+
+def energy_of_tokens(
+    n_params: ArrayLike, tokens: ArrayLike, laws: ScalingLaws = PUBLISHED, squared_variation: ArrayLike = 0.0
+) -> FloatArray:
+    """Return joules by tokens: e = E_mem N T / batch + E_comp F; the exact mean where the tokens vary.
+
+    Args:
+        n_params: parameters of the model.
+        tokens: T, or its mean.
+        laws: the scaling laws.
+        squared_variation: Var T / (E T)^2.
+    """
+    params, mean = np.asarray(n_params, float), np.asarray(tokens, float)
+    reading = laws.joules_per_param * params * mean / laws.batch_size
+    flops = _flops(params, mean, laws, 1 + np.asarray(squared_variation, float))
+    return np.asarray(reading + laws.joules_per_flop * flops)
+
+
+def latency_of_tokens(n_params: ArrayLike, tokens: ArrayLike, laws: ScalingLaws = PUBLISHED) -> FloatArray:
+    """Return seconds by tokens: tau = N T / (BW batch) + F / TP."""
+    params, count = np.asarray(n_params, float), np.asarray(tokens, float)
+    reading = params * count / (laws.params_per_second * laws.batch_size)
+    return np.asarray(reading + _flops(params, count, laws, np.ones(())) / laws.flops_per_second)
 
 
 def inference_energy(
@@ -151,20 +198,14 @@ def inference_energy(
         >>> inference_energy([1e9, 1e10], 1.7).round(2)
         array([1037.89,  956.92])
     """
-    params = np.asarray(n_params, float)
-    tokens = token_budget(params, difficulty, method, laws)
-    reading = laws.joules_per_param * params * tokens / laws.batch_size
-    return np.asarray(reading + laws.joules_per_flop * _flops(params, tokens, laws))
+    return energy_of_tokens(n_params, token_budget(n_params, difficulty, method, laws), laws)
 
 
 def inference_latency(
     n_params: ArrayLike, difficulty: ArrayLike, method: BudgetMethod = "normal", laws: ScalingLaws = PUBLISHED
 ) -> FloatArray:
     """Return the latency of one task in seconds: tau = N T / (BW batch) + F / TP."""
-    params = np.asarray(n_params, float)
-    tokens = token_budget(params, difficulty, method, laws)
-    reading = params * tokens / (laws.params_per_second * laws.batch_size)
-    return np.asarray(reading + _flops(params, tokens, laws) / laws.flops_per_second)
+    return latency_of_tokens(n_params, token_budget(n_params, difficulty, method, laws), laws)
 
 
 def router_energy_j(
@@ -191,14 +232,23 @@ class ModelPool(Pool):
         n_params: the parameter count of each model, one or more.
         laws: the scaling laws.
         method: how token budgets are computed, "normal" (the paper) or "exact".
+        stopping: when a model stops. "budget" (the paper): exactly at its budget. "on_success": once m skills have
+            succeeded, so that every task is solved and its tokens are a matter of luck (`pool.stopping`), drawn for
+            every task and model independently. "late": at (1 + overspend) times its budget, which solves no more.
+        dispersion: d, coefficient of variation of an attempt's tokens from task to task, at most 1; on success only.
+        overspend: kappa, the share of the budget that is spent on top of it; late only.
 
     Raises:
-        InputError: if there is no model, a count is not positive and finite, or the method is unknown.
+        InputError: if there is no model, a count is not positive and finite, the method or the stopping is unknown, or
+            dispersion or overspend is out of range or of no use.
     """
 
     n_params: tuple[float, ...] = (1e9, 1e10)
     laws: ScalingLaws = PUBLISHED
     method: BudgetMethod = "normal"
+    stopping: Stopping = "budget"
+    dispersion: float = 0.0
+    overspend: float = 0.0
 
     def __post_init__(self) -> None:
         allowed = "one or more parameter counts, such as (1e9, 1e10), or a ModelPool"
@@ -207,13 +257,64 @@ class ModelPool(Pool):
             require_real("models (a parameter count)", count, 0.0, above=True)
         require(isinstance(self.laws, ScalingLaws), "laws", self.laws, "a ScalingLaws")
         require(self.method in get_args(BudgetMethod), "method", self.method, "'normal' or 'exact'")
+        known = "'budget', 'on_success' or 'late'"
+        require(self.stopping in get_args(Stopping), "stopping", self.stopping, known)
+        require_real("dispersion", self.dispersion, 0.0, on_success.MOST_DISPERSION)
+        require_real("overspend", self.overspend, 0.0)
+        for name, kind in (("dispersion", "on_success"), ("overspend", "late")):
+            of_use = self.stopping == kind or getattr(self, name) == 0
+            require(of_use, name, getattr(self, name), f"0 unless stopping is {kind!r}")
 
     @property
     def skill_slope(self) -> float:
         return self.laws.skill_slope
 
     def energy_j(self, difficulty: ArrayLike) -> FloatArray:
-        return inference_energy(self.n_params, np.asarray(difficulty, float)[..., None], self.method, self.laws)
+        success = self._success(difficulty)
+        variation = self._squared_variation(success) if self.stopping == "on_success" else 0.0
+        return energy_of_tokens(self.n_params, self._tokens(success), self.laws, variation)
+
+    def success_chance(self, observed: ArrayLike, noise: float) -> FloatArray:
+        """Return the chance of success within the budget, 1 where a model stops on success (see `Pool`)."""
+        if self.stopping == "on_success":
+            return super().success_chance(observed, noise)
+        nodes, weights = gauss_rule(noise)
+        difficulty = np.asarray(observed, float)[..., None, None] + noise * nodes
+        params = np.asarray(self.n_params)[:, None]
+        return np.asarray(budget_success(params, difficulty, self.method, self.laws) @ weights)
 
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
-        return inference_latency(self.n_params, np.asarray(difficulty, float)[..., None], self.method, self.laws)
+        """Return a task's seconds on every model, at its mean tokens (see `Pool`)."""
+        return latency_of_tokens(self.n_params, self._tokens(self._success(difficulty)), self.laws)
+
+    def draw_attempts(self, rng: np.random.Generator, difficulty: FloatArray) -> Attempts | None:
+        if self.stopping != "on_success":
+            return None
+        success = self._success(difficulty)
+        luck = on_success.draw(rng, success, self.laws.skills, self.dispersion)
+        energy_j = energy_of_tokens(self.n_params, self._tokens(success) * luck, self.laws)
+        return Attempts(energy_j, np.ones(energy_j.shape, bool))
+
+    def possible_attempts(self, difficulty: FloatArray) -> PossibleAttempts:
+        """Return the law of what happens to tasks of these true difficulties, shape (n,) (see `Pool`)."""
+        if self.stopping != "on_success":
+            return super().possible_attempts(difficulty)
+        success = self._success(difficulty)
+        nodes, weights = on_success.rule(success, self.laws.skills, self.dispersion)
+        probability, node = on_success.coupled(weights.swapaxes(1, 2))
+        luck = np.take_along_axis(nodes.swapaxes(1, 2), node, axis=1)
+        energy_j = energy_of_tokens(self.n_params, self._tokens(success)[:, None] * luck, self.laws)
+        return PossibleAttempts(energy_j, np.ones_like(energy_j), probability)
+
+    def _success(self, difficulty: ArrayLike) -> FloatArray:
+        """Return the success of one attempt on every model, shape `difficulty.shape + (n_models,)`."""
+        return skill_success(self.n_params, np.asarray(difficulty, float)[..., None], self.laws)
+
+    def _tokens(self, success: FloatArray) -> FloatArray:
+        """Return the mean tokens of a task by the success of one attempt."""
+        if self.stopping == "on_success":
+            return np.asarray(self.laws.tokens_per_attempt * self.laws.skills / success)
+        return self.laws.tokens_per_attempt * attempt_budget(success, self.method, self.laws) * (1 + self.overspend)
+
+    def _squared_variation(self, success: FloatArray) -> FloatArray:
+        return on_success.squared_variation(success, self.laws.skills, self.dispersion)

@@ -15,6 +15,10 @@ Frame: TypeAlias = NDArray[np.uint8]
 """A picture, shape (400, 640, 3)."""
 
 
+FORCED = (" (due, could not wait)", " (in place of the answer)")
+"""Why another model was taken, without and with retries: there the answer may have named one that had failed."""
+
+
 class Moment(NamedTuple):
     """Where an episode stands, between two decisions or after the last."""
 
@@ -39,7 +43,7 @@ class View:
     harvest_j: FloatArray
     """Harvest of every slot, shape (horizon_slots,). Future slots are not shown."""
     consumed_j: FloatArray
-    """Energy of the tasks dispatched in every slot, shape (horizon_slots,)."""
+    """Energy of the steps taken in every slot, shape (horizon_slots,): what is drawn up to the next decision."""
     auxiliary_j: FloatArray
     """Auxiliary energy of every slot, shape (horizon_slots,)."""
     now: Moment
@@ -48,8 +52,8 @@ class View:
 
     @property
     def actions(self) -> list[str]:
-        names = [model_name(n) for n in self.scenario.models.n_params]
-        return [*names, "defer"] if self.scenario.can_wait else names
+        names = self.scenario.models.names
+        return [*names, "defer"] if self.scenario.can_wait else list(names)
 
     @property
     def chosen(self) -> int | None:
@@ -84,12 +88,6 @@ class View:
 def has_days(scenario: Scenario) -> bool:
     """Whether an episode lasts a day or longer."""
     return scenario.horizon_slots * scenario.slot_seconds >= DAY_S
-
-
-def model_name(n_params: float) -> str:
-    """Return a parameter count as models are called: 1e10 is 10B."""
-    scale, letter = next((s for s in ((1e12, "T"), (1e9, "B"), (1e6, "M")) if n_params >= s[0]), (1.0, ""))
-    return f"{n_params / scale:.3g}{letter}"
 
 
 def describe(view: View) -> str:
@@ -133,7 +131,8 @@ def choice_text(view: View) -> str:
         return "none yet"
     if chosen is None:
         return "none"
-    name = view.actions[chosen] + " (due, could not wait)" * bool(last.forced)
+    name = view.actions[chosen] + (FORCED[view.scenario.retries] if last.forced else "")
+    name += " failed" * (last.model >= 0 and not last.solved)
     if last.model < 0:  # energy beyond the overhead is that of the backlog, which runs when the episode ends
         name += ", then the rest" * (last.energy_j > view.scenario.overhead_j)
     return f"{name}, used {joules(last.energy_j)}, {joules(last.auxiliary_j)} of it auxiliary"

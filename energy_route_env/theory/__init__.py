@@ -11,6 +11,7 @@ from energy_route_env.theory.brownian import (
     auxiliary_energy_quantile as auxiliary_energy_quantile,
     auxiliary_energy_std as auxiliary_energy_std,
     expected_auxiliary_energy as expected_auxiliary_energy,
+    expected_over_latency as expected_over_latency,
     regime as regime,
     transition_horizon as transition_horizon,
     value_function as value_function,
@@ -22,6 +23,7 @@ from energy_route_env.theory.slot import (
     SlotLaw as SlotLaw,
     brownian_motion as brownian_motion,
     gather_energies as gather_energies,
+    running_j as running_j,
     why_no_theory as why_no_theory,
 )
 from energy_route_env.theory.spitzer import exact_expected_auxiliary_energy as exact_expected_auxiliary_energy

@@ -66,6 +66,35 @@ def value_function(battery: ArrayLike, slots: ArrayLike, drift: ArrayLike, volat
     return np.asarray(value + np.maximum(-battery, 0.0))
 
 
+def expected_over_latency(
+    drift: ArrayLike, volatility: ArrayLike, horizon: ArrayLike, running_j: ArrayLike
+) -> FloatArray:
+    """Approximate E[D_T] in joules where tasks draw their energy over their latency.
+
+    Until the horizon a sum of demand minus harvest is lower by what running tasks are still to draw, R joules on
+    average; at the horizon they draw it. So D_T is about max(0, M_T - R, S_T), S_T the Brownian motion at T and M_T its
+    maximum (docs/theory.md). Where R = 0 it is `expected_auxiliary_energy`.
+
+    Args:
+        drift: nu in joules per slot.
+        volatility: sigma in joules per square root of a slot.
+        horizon: T in slots.
+        running_j: R, at least 0.
+    """
+    from scipy import special
+
+    nu, sigma, n, running = _arrays(drift, volatility, horizon, running_j)
+    require(bool((running >= 0).all()), "running_j", float(running.min()), "at least 0")
+    r = sigma * np.sqrt(n)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        a, c, k = nu * n / r, 2 * running / r, 2 * nu / sigma**2
+        at_the_end = nu * n * special.ndtr(a) + r * _normal_density(a)
+        before = (np.exp(special.log_ndtr(a - c) - k * running) - np.exp(special.log_ndtr(-a - c) + k * running)) / k
+        still = r * _normal_density(c) - 2 * running * special.ndtr(-c)
+        value = at_the_end + np.where(np.abs(nu) * np.sqrt(n) < NO_DRIFT * sigma, still, before)
+    return np.asarray(np.where(r > 0, value, np.maximum(nu * n, 0.0)))
+
+
 def auxiliary_energy_cdf(x: ArrayLike, drift: ArrayLike, volatility: ArrayLike, horizon: ArrayLike) -> FloatArray:
     """Approximate P(D_T <= x), x in joules (Theorem 2)."""
     from scipy import special

@@ -22,7 +22,12 @@ from numpy.typing import ArrayLike, NDArray
 from energy_route_env.checks import require
 from energy_route_env.pool.noise_grid import require_noise
 from energy_route_env.theory.brownian import auxiliary_energy_quantile
-from energy_route_env.theory.slot import STEEPEST_PREDICTED, possible_tasks, require_independent_slots
+from energy_route_env.theory.slot import (
+    STEEPEST_PREDICTED,
+    possible_tasks,
+    require_independent_slots,
+    require_no_retries,
+)
 from energy_route_env.units import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -165,6 +170,7 @@ def optimum(scenario: Scenario, choose: bool = True) -> Optimum:
 def require_optimum(scenario: Scenario) -> None:
     """Require what `optimum` needs, with an InputError that names the field."""
     require_independent_slots(scenario)
+    require_no_retries(scenario, "the optimum is computed for tasks that are done after one attempt")
     require_noise(scenario.difficulty_noise, scenario.models.skill_slope, STEEPEST_PREDICTED, ", for the optimum")
     for name in ("charge_efficiency", "discharge_efficiency"):
         lossless = "1.0: the optimum is computed for lossless batteries"
@@ -185,7 +191,7 @@ def _grid(scenario: Scenario) -> _Grid:
         float(auxiliary_energy_quantile(1 - TAIL, sign * scenario.drift_j, volatility, scenario.horizon_slots))
         for sign in (-1, 1)
     )
-    largest_j = float(possible_tasks(scenario)[1].max())
+    largest_j = float(possible_tasks(scenario).energy_j.max())
     return _Grid(step, math.ceil(max(needed_j, min(filled_j, needed_j + largest_j)) / step) + 2 * CELLS)
 
 
@@ -201,7 +207,7 @@ def _arrivals(scenario: Scenario) -> FloatArray:
 
 def _laws(scenario: Scenario, grid: _Grid, choose: bool) -> _Laws:
     levels, models = np.asarray(scenario.difficulties), np.arange(len(scenario.models))
-    _, energy_j, weights = possible_tasks(scenario)
+    _, energy_j, _, weights = possible_tasks(scenario)
     energy_j, weights = energy_j.reshape(len(levels), -1, len(models)), weights.reshape(len(levels), -1)
     within = np.minimum(energy_j, grid.n * grid.step_j)
     beyond_j = np.einsum("lzk,lz->lk", energy_j - within, weights)

@@ -24,7 +24,15 @@ from energy_route_env.scenario import Scenario
 from energy_route_env.theory.brownian import expected_auxiliary_energy, regime, transition_horizon
 from energy_route_env.theory.lattice import LatticeTooLongError, Method, auxiliary_distribution, least_capacity
 from energy_route_env.theory.overhead import break_even_overhead
-from energy_route_env.theory.slot import SlotDistribution, Tasks, cheapest, possible_tasks, require_theory, with_errors
+from energy_route_env.theory.slot import (
+    SlotDistribution,
+    Tasks,
+    cheapest,
+    possible_tasks,
+    require_no_retries,
+    require_theory,
+    with_errors,
+)
 from energy_route_env.theory.spitzer import exact_expected_auxiliary_energy
 from energy_route_env.theory.winners import Winner, winners
 from energy_route_env.units import FloatArray
@@ -58,6 +66,7 @@ class PlanQuestion:
 
     def __post_init__(self) -> None:
         require_theory(self.scenario, lossless=False)
+        require_no_retries(self.scenario, "the planner counts one attempt for a task")
         require_real("harvest_cv", self.scenario.harvest_cv, 0.0, 3.0)
         for name in ("harvest_mean_j", "budget_j"):
             if getattr(self, name) is not None:
@@ -80,7 +89,7 @@ class PlanQuestion:
     @cached_property
     def right_demand_j(self) -> float:
         """Mean demand of a slot without routing errors, in joules."""
-        tasks, energy_j, probabilities = possible_tasks(self.scenario)
+        tasks, energy_j, _, probabilities = possible_tasks(self.scenario)
         right = (energy_j * cheapest(tasks.expected_energy_j)).sum(axis=1)
         return self.scenario.arrival_rate * float(probabilities @ right)
 
@@ -340,8 +349,9 @@ def answer(question: PlanQuestion) -> PlanAnswer:
 
 def _moments(question: PlanQuestion) -> dict[str, Any]:
     """Return regimes, energies of a task and of a slot, drift and volatility."""
-    slot, (_, energy_j, probabilities) = question.slot, possible_tasks(question.scenario)
-    least = float(probabilities @ energy_j.min(axis=1))
+    slot, (tasks, _, _, probabilities) = question.slot, possible_tasks(question.scenario)
+    assert tasks.energy_j is not None
+    least = float(probabilities @ tasks.energy_j.min(axis=1))
     rounding = 1e-9 * (slot.demand_mean_j + slot.harvest_mean_j)
     values = {
         "c_lb_task_j": least,

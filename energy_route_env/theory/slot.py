@@ -9,13 +9,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energy_route_env.checks import InputError, require, require_real
+from energy_route_env.core.attempts import tried_models
 from energy_route_env.core.state import Battery
+from energy_route_env.decision import untried
+from energy_route_env.pool.base import mean_over
 from energy_route_env.pool.noise_grid import noise_grid, require_noise
 from energy_route_env.units import FloatArray, IntArray
 
@@ -49,11 +52,18 @@ class Tasks(NamedTuple):
     difficulty: FloatArray | None = None
     """The true difficulty, shape (n,); None unless the dispatcher is privileged."""
     energy_j: FloatArray | None = None
-    """Joules that each really takes on each model, shape (n, n_models), likewise."""
+    """Joules that each takes on each model at that difficulty, in the mean over the luck, (n, n_models), likewise."""
+    tried: NDArray[np.bool_] | None = None
+    """Models that failed on each, shape (n, n_models); None where failures are ignored."""
+
+    @property
+    def open_energy_j(self) -> FloatArray:
+        """`expected_energy_j`, infinite on the models that failed on the task."""
+        return untried(self.expected_energy_j, self.tried)
 
 
 Routing = Callable[[Tasks], FloatArray]
-"""The probability of each model for each task, shape (n, n_models)."""
+"""The probability of each model for each task, shape (n, n_models); 0 for those that failed on it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +103,7 @@ class SlotDistribution:
     ) -> SlotDistribution:
         """Return the distribution under a routing, exact but for the noise's grid and `gather_energies`.
 
-        Every task takes the scenario's overhead in addition. A `privileged` routing is shown true difficulties and
+        Every attempt takes the scenario's overhead in addition. A `privileged` routing is shown true difficulties and
         energies. `harvest_mean_j` replaces the scenario's mean harvest of a slot. Raises an InputError if slots are not
         independent, or an energy is not finite.
         """
@@ -146,34 +156,81 @@ SlotLaw = SlotDistribution
 """The former name."""
 
 
-@lru_cache(maxsize=8)
-def possible_tasks(scenario: Scenario) -> tuple[Tasks, FloatArray, FloatArray]:
-    """Return the n kinds of tasks of a scenario, its noise on a grid.
+class PossibleTasks(NamedTuple):
+    """The n kinds of tasks of a scenario: its noise on a grid, and each task in all the ways that it can go."""
 
-    Returns:
-        The tasks as a privileged dispatcher sees them, their joules on each model, shape (n, n_models), and their
-        probabilities, shape (n,).
-    """
+    tasks: Tasks
+    """As a privileged dispatcher sees them, which knows the difficulty but not the luck."""
+    energy_j: FloatArray
+    """Joules on each model, shape (n, n_models)."""
+    chance: FloatArray
+    """The probability that each model solves it, likewise."""
+    probability: FloatArray
+    """Shape (n,)."""
+
+
+@lru_cache(maxsize=8)
+def possible_tasks(scenario: Scenario) -> PossibleTasks:
+    """Return every kind of task with its probability."""
     noise, levels = scenario.difficulty_noise, np.asarray(scenario.difficulties)
-    z, probabilities = noise_grid(noise, scenario.models.skill_slope)
-    observed = np.repeat(levels, len(z))
-    difficulty = observed + noise * np.tile(z, len(levels))
-    expected_j = np.repeat(scenario.expected_energy_j(levels), len(z), axis=0)
-    energy_j = scenario.energy_j(difficulty)
-    tasks = Tasks(observed, expected_j, difficulty, energy_j)
-    return tasks, energy_j, np.tile(probabilities, len(levels)) / len(levels)
+    z, density = noise_grid(noise, scenario.models.skill_slope)
+    difficulty = (levels[:, None] + noise * z).ravel()
+    attempts = scenario.costs.possible_attempts(difficulty)
+    ways = attempts.probability.shape[1]
+    seen = (np.repeat(array, len(z) * ways, axis=0) for array in (levels, scenario.expected_energy_j(levels)))
+    true = (np.repeat(array, ways, axis=0) for array in (difficulty, scenario.energy_j(difficulty)))
+    energy_j, chance = (array.reshape(-1, len(scenario.models)) for array in attempts[:2])
+    probability = np.tile(density, len(levels))[:, None] / len(levels) * attempts.probability
+    return PossibleTasks(Tasks(*seen, *true), energy_j, chance, probability.ravel())
 
 
 def routed_energies(scenario: Scenario, routing: Routing, privileged: bool) -> tuple[FloatArray, FloatArray]:
     """Return the joules that a task can need under a routing, overhead included, and their probabilities.
 
-    Both have shape (k,).
+    Where failures are retried, these are the joules of all its attempts. Both have shape (k,).
     """
-    tasks, energy_j, probabilities = possible_tasks(scenario)
-    seen = tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
-    weights = (probabilities[:, None] * routing(seen)).ravel()
+    if scenario.retries:
+        return gather_energies(*retried_energies(scenario, routing, privileged, scenario.overhead_j))
+    tasks, energy_j, _, probability = possible_tasks(scenario)
+    weights = (probability[:, None] * routing(_seen(tasks, privileged))).ravel()
     energies_j, weights = gather_energies(energy_j.ravel()[weights > 0], weights[weights > 0])
     return energies_j + scenario.overhead_j, weights
+
+
+def _seen(tasks: Tasks, privileged: bool) -> Tasks:
+    return tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
+
+
+def retried_energies(
+    scenario: Scenario, routing: Routing, privileged: bool, overhead_j: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the joules of all attempts at a task, each with its overhead, and their probabilities, of shape (k,).
+
+    The routing is asked again after every failure, until the task is solved or every model has failed on it. What the
+    attempts took does not depend on their order, so tasks of one kind on which the same models failed are one row.
+    """
+    tasks, energy_j, chance, probability = possible_tasks(scenario)
+    n_models, kind = len(scenario.models), np.arange(len(probability))
+    tried, spent_j = np.zeros_like(kind), np.zeros(len(kind))
+    ended: list[tuple[FloatArray, FloatArray]] = []
+    for left in range(n_models - 1, -1, -1):
+        weights = probability[:, None] * routing(_failed(_seen(tasks, privileged), kind, tried_models(tried, n_models)))
+        row, model = np.nonzero(weights)
+        kind, tried, probability = kind[row], tried[row] | 1 << model, weights[row, model]
+        spent_j = spent_j[row] + energy_j[kind, model] + overhead_j
+        failing = 1 - chance[kind, model] if left > 0 else np.zeros(len(kind))
+        ended.append((spent_j, probability * (1 - failing)))
+        rows, first, same = np.unique(np.stack([kind, tried]), axis=1, return_index=True, return_inverse=True)
+        kind, tried, spent_j = rows[0], rows[1], spent_j[first]
+        probability = np.asarray(np.bincount(same.ravel(), probability * failing), float)
+    energies_j, weights = (np.concatenate(parts) for parts in zip(*ended, strict=True))
+    return energies_j[weights > 0], weights[weights > 0]
+
+
+def _failed(tasks: Tasks, kind: IntArray, tried: NDArray[np.bool_]) -> Tasks:
+    """Return the tasks of these kinds where these models have failed on them."""
+    seen: Any = [None if array is None else array[kind] for array in tasks[:4]]
+    return Tasks(*seen)._replace(tried=tried)
 
 
 def brownian_motion(scenario: Scenario, routing: Routing, *, privileged: bool = False) -> BrownianMotion:
@@ -199,9 +256,15 @@ def cheapest(energy_j: FloatArray) -> FloatArray:
     return np.eye(energy_j.shape[-1])[energy_j.argmin(axis=-1)]
 
 
-def with_errors(right: FloatArray, rate: float) -> FloatArray:
-    """Return the probabilities of a routing that errs at this rate, to each other model equally often."""
-    return right * (1 - rate) + (1 - right) * (rate / max(right.shape[-1] - 1, 1))
+def with_errors(right: FloatArray, rate: float, tried: NDArray[np.bool_] | None = None) -> FloatArray:
+    """Return the probabilities of a routing that errs at this rate, to each other model equally often.
+
+    Models that were tried are no longer erred to; where one alone is left, there is no error. Shapes (n, n_models).
+    """
+    if tried is None:
+        return right * (1 - rate) + (1 - right) * (rate / max(right.shape[-1] - 1, 1))
+    others = (~tried).sum(axis=-1, keepdims=True) - 1
+    return np.where(others > 0, right * (1 - rate) + (~tried - right) * (rate / np.maximum(others, 1)), right)
 
 
 def require_independent_slots(scenario: Scenario) -> None:
@@ -213,6 +276,7 @@ def require_independent_slots(scenario: Scenario) -> None:
     gamma, poisson = "None: theory knows independent Gamma harvests", "None: theory knows Poisson arrivals"
     for name, known in (("weather_file", gamma), ("harvest_source", gamma), ("arrival_source", poisson)):
         require(getattr(scenario, name) is None, name, getattr(scenario, name), known)
+    require_at_once(scenario)
     require_no_waiting(scenario)
 
 
@@ -231,6 +295,17 @@ def require_no_waiting(scenario: Scenario) -> None:
     """Require that no task can wait, with an InputError."""
     waits = "0: a backlog's slots depend on each other"
     require(not scenario.can_wait, "deadline_slots", scenario.deadline_slots, waits)
+
+
+def require_at_once(scenario: Scenario) -> None:
+    """Require that a task draws its energy at its dispatch, with an InputError."""
+    at_once = "'at_once': tasks that run on draw energy in slots after the choice, so that slots depend on each other"
+    require(not scenario.over_latency, "execution", scenario.execution, at_once)
+
+
+def require_no_retries(scenario: Scenario, reason: str) -> None:
+    """Require that failures are ignored, with an InputError that ends with the reason."""
+    require(not scenario.retries, "failures", scenario.failures, f"'ignored': {reason}")
 
 
 def require_theory(scenario: Scenario, *, lossless: bool = True, exact: bool = True) -> None:
@@ -255,16 +330,32 @@ def why_no_theory(scenario: Scenario, *, exact: bool = True) -> str | None:
     return None
 
 
+def running_j(scenario: Scenario, routing: Routing, *, privileged: bool = False) -> float:
+    """Return the mean joules that running tasks are still to draw at a slot's end, under a routing.
+
+    A task of e joules that runs in d slots still lacks e (d-1)/d, e (d-2)/d, ..., 0 at their ends: e (d-1)/2 in all.
+    """
+    tasks, energy_j, _, probabilities = possible_tasks(scenario)
+    assert tasks.difficulty is not None
+    seen = tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
+    lacking_j = energy_j * (scenario.run_slots(tasks.difficulty) - 1) / 2
+    return float(scenario.arrival_rate * probabilities @ (routing(seen) * lacking_j).sum(axis=-1))
+
+
 def routed_moments(scenario: Scenario, model: IntArray) -> tuple[float, float]:
     """Return E e and E e^2 of a task, in J and J^2, if each level of difficulty has one model, shape (n_levels,)."""
     observed = np.asarray(scenario.difficulties)
     energies, weights = scenario.models.possible_energy_j(observed, scenario.difficulty_noise)
     chosen = scenario.queries_per_task * energies[np.arange(len(observed)), model]
-    return float((chosen @ weights).mean()), float((chosen**2 @ weights).mean())
+    probability = weights if weights.ndim == 1 else weights[:, 0]
+    return float(mean_over(chosen, probability).mean()), float(mean_over(chosen**2, probability).mean())
 
 
 def myopic_moments(scenario: Scenario) -> tuple[float, float]:
-    """Return E e and E e^2 of a task on its model of lowest expected energy, in J and J^2."""
+    """Return E e and E e^2 of a task on its model of lowest expected energy, in J and J^2; e of all its attempts."""
+    if scenario.retries:
+        energies_j, weights = retried_energies(scenario, lambda tasks: cheapest(tasks.open_energy_j), False, 0.0)
+        return float(energies_j @ weights), float(energies_j**2 @ weights)
     return routed_moments(scenario, scenario.expected_energy_j(scenario.difficulties).argmin(axis=-1))
 
 

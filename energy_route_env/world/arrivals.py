@@ -1,5 +1,6 @@
 """Tasks of an episode: when they arrive, how difficult they are, how long they may wait."""
 
+import math
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol, runtime_checkable
@@ -8,6 +9,7 @@ import numpy as np
 
 from energy_route_env.checks import require, require_real, require_sequence
 from energy_route_env.units import FloatArray, IntArray
+from energy_route_env.world.recorded import Record
 
 
 @runtime_checkable
@@ -112,6 +114,136 @@ class MarkovArrivals:
         states = accumulate(later, lambda high, u: u >= b if high else u < a, initial=first < self._share)
         counts = rng.poisson(np.take(self.rates, list(states)))
         return np.repeat(np.arange(n_slots), counts)
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedArrivals:
+    """Recorded counts of tasks, scaled to a wanted mean; an episode is a stretch of the record.
+
+    Below the record's mean each task is kept with the probability mean / record's mean, independently; above, each
+    stands for as many tasks as that ratio says, its fraction drawn for each. Mean and variances are the whole record's.
+
+    Args:
+        record: tasks of every slot, whole numbers.
+        mean: wanted mean tasks of a slot.
+
+    Raises:
+        InputError: if the record has fractions, or the mean is not above 0.
+    """
+
+    record: Record
+    mean: float
+
+    def __post_init__(self) -> None:
+        kind = self.record.series.dtype.kind
+        require(kind in "iu", "record.series.dtype", str(self.record.series.dtype), "of whole numbers")
+        require_real("mean", self.mean, 0.0, above=True)
+
+    @property
+    def _copies(self) -> tuple[int, float]:
+        """How many tasks each recorded one stands for, and the probability of one more."""
+        copies, more = divmod(self.mean / self.record.mean, 1.0)
+        return int(copies), more
+
+    def _scaled(self, variance: float) -> float:
+        """Return a variance of the scaled counts by that of the recorded ones."""
+        more = self._copies[1]
+        return (self.mean / self.record.mean) ** 2 * variance + more * (1 - more) * self.record.mean
+
+    @property
+    def variance(self) -> float:
+        return self._scaled(self.record.variance)
+
+    @property
+    def long_run_variance(self) -> float | None:
+        """Known for an episode made of blocks: by overlapping batch means (`Record.long_run_variance`)."""
+        long_run = self.record.long_run_variance
+        return None if long_run is None else self._scaled(long_run)
+
+    def draw(self, rng: np.random.Generator, n_slots: int) -> IntArray:
+        """Draw a stretch of the record, then what each of its tasks stands for."""
+        counts = self.record.draw(rng, n_slots).astype(np.int64)
+        copies, more = self._copies
+        return np.repeat(np.arange(n_slots), copies * counts + rng.binomial(counts, more))
+
+
+@dataclass(frozen=True, eq=False)
+class RateArrivals:
+    """Arrivals at recorded rates, scaled to a wanted mean; an episode is a stretch of the record.
+
+    Poisson where the times between arrivals have the coefficient of variation 1, else a stationary renewal process with
+    Gamma times between arrivals, whose clock runs with the rate (Gerhardt and Nelson 2009): at a constant rate the
+    variance of many slots' tasks tends to cv^2 times their mean.
+
+    Args:
+        record: mean tasks of every slot.
+        mean: wanted mean tasks of a slot.
+        cv: coefficient of variation of the times between arrivals, at a constant rate.
+
+    Raises:
+        InputError: if the mean or the cv is not above 0.
+    """
+
+    record: Record
+    mean: float
+    cv: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_real("cv", self.cv, 0.0, above=True)
+        require_real("mean", self.mean, 0.0, above=True)
+
+    @property
+    def _factor(self) -> float:
+        return self.mean / self.record.mean
+
+    @property
+    def variance(self) -> float:
+        within = _renewal_variance(self._factor * self.record.series, self.cv)
+        return float(within.mean()) + self._factor**2 * self.record.variance
+
+    @property
+    def long_run_variance(self) -> float | None:
+        """cv^2 times the mean and the long-run variance of the rates, which is known for an episode made of blocks."""
+        long_run = self.record.long_run_variance
+        return None if long_run is None else self.cv**2 * self.mean + self._factor**2 * long_run
+
+    def draw(self, rng: np.random.Generator, n_slots: int) -> IntArray:
+        """Draw a stretch of rates, then the tasks."""
+        rates = self._factor * self.record.draw(rng, n_slots)
+        if self.cv == 1:
+            return np.repeat(np.arange(n_slots), rng.poisson(rates))
+        edges = rates.cumsum()
+        times = _renewals(rng, float(edges[-1]), self.cv)
+        return edges.searchsorted(times, side="right")
+
+
+def _renewals(rng: np.random.Generator, end: float, cv: float) -> FloatArray:
+    """Draw the renewals before `end` of a stationary process of rate 1 with Gamma times between them."""
+    shape = cv**-2
+    times = rng.random(1) * rng.standard_gamma(shape + 1, 1) / shape  # to the first: a share of a length-biased time
+    while times[-1] < end:
+        more = int(end - times[-1] + 4 * cv * math.sqrt(end)) + 4
+        times = np.append(times, times[-1] + rng.standard_gamma(shape, more).cumsum() / shape)
+    return times[times < end]
+
+
+def _renewal_variance(lengths: FloatArray, cv: float) -> FloatArray:
+    """Return the variance of the renewals of that process in intervals of these lengths.
+
+    Var N(t) = t + 2 int_0^t M - t^2 with the renewal function M(u) = sum_k P(k times are u or less); it tends to
+    cv^2 t + (1 - cv^4) / 6 (Cox 1962), which is used where t is long.
+    """
+    from scipy import special
+
+    if cv == 1:
+        return lengths
+    shape, long = cv**-2, 50 * max(1.0, cv**2)
+    variance = cv**2 * lengths + (1 - cv**4) / 6
+    short, where = np.unique(lengths[lengths < long], return_inverse=True)
+    k = np.arange(1, int(long * 2 + 20 * max(cv, 1.0) ** 2))[:, None]
+    parts = short * special.gammainc(k * shape, shape * short) - k * special.gammainc(k * shape + 1, shape * short)
+    variance[lengths < long] = (short + 2 * parts.sum(axis=0) - short**2)[where]
+    return variance
 
 
 def draw_difficulties(rng: np.random.Generator, levels: FloatArray, n_tasks: int) -> FloatArray:

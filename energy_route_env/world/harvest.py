@@ -1,5 +1,6 @@
 """Sources of harvest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Protocol, runtime_checkable
@@ -8,7 +9,7 @@ import numpy as np
 
 from energy_route_env.checks import require, require_real, require_sequence
 from energy_route_env.units import FloatArray
-from energy_route_env.world.recorded import read_columns, window
+from energy_route_env.world.recorded import Part, draw_starts, read_columns, require_part, window
 
 
 @runtime_checkable
@@ -104,7 +105,7 @@ class BetaGammaHarvest:
         return np.array(list(accumulate(steps, lambda h, step: step[0] * h + step[1], initial=first_j)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RecordedHarvest:
     """A recorded series that repeats; an episode starts at a random midnight of it.
 
@@ -113,10 +114,16 @@ class RecordedHarvest:
     Args:
         series_j: harvest of every slot of the record in joules, whole days from a midnight on.
         slots_per_day: slots from one midnight to the next.
+        part: whether episodes, each with the day before it, are taken from all of the record, or from what is for
+            training or for testing (`draw_starts`). Mean and variance are the whole record's.
     """
 
     series_j: FloatArray = field(repr=False)
     slots_per_day: int
+    part: Part = "all"
+
+    def __post_init__(self) -> None:
+        require_part(self.part)
 
     @property
     def mean_j(self) -> float:
@@ -131,11 +138,13 @@ class RecordedHarvest:
         return None
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
-        return window(self.series_j, self.draw_start(rng), n_slots)
+        return window(self.series_j, self.draw_start(rng, n_slots), n_slots)
 
-    def draw_start(self, rng: np.random.Generator) -> int:
-        """Draw the slot at which an episode begins."""
-        return self.slots_per_day * int(rng.integers(len(self.series_j) // self.slots_per_day))
+    def draw_start(self, rng: np.random.Generator, n_slots: int) -> int:
+        """Draw the slot at which an episode of so many slots begins."""
+        days = 1 - (-n_slots // self.slots_per_day)  # the day before belongs to it
+        (before,) = draw_starts(rng, self.part, len(self.series_j) // self.slots_per_day, days, 1)
+        return self.slots_per_day * int(before + (self.part != "all"))
 
 
 @dataclass(frozen=True)
@@ -157,12 +166,15 @@ class HarvestFile:
         object.__setattr__(self, "columns", require_sequence("columns", self.columns, "one or more names"))
 
     @property
+    def slots_per_day(self) -> int:
+        return 24
+
+    @property
     def record(self) -> RecordedHarvest:
         """The mean over the columns, each divided by its mean."""
-        columns = read_columns(self.file, self.columns)
-        for name, column in zip(self.columns, columns, strict=True):
-            require(bool(column.mean() > 0), f"mean of {name} in {self.file}", 0.0, "above 0")
-        return RecordedHarvest(np.mean([column / column.mean() for column in columns], axis=0), 24)
+        return RecordedHarvest(
+            equal_shares(self.file, self.columns, read_columns(self.file, self.columns)), self.slots_per_day
+        )
 
     @property
     def mean_j(self) -> float:
@@ -178,6 +190,13 @@ class HarvestFile:
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         return self.record.draw(rng, n_slots)
+
+
+def equal_shares(file: str, names: Sequence[str], columns: Sequence[FloatArray]) -> FloatArray:
+    """Return the mean over a file's columns, each divided by its mean; refuse one that brings nothing."""
+    for name, column in zip(names, columns, strict=True):
+        require(bool(column.mean() > 0), f"mean of {name} in {file}", 0.0, "above 0")
+    return np.mean([column / column.mean() for column in columns], axis=0)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from energy_route_env.checks import InputError, MissingExtra
 from energy_route_env.units import FloatArray
+from energy_route_env.world.recorded import spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,13 +38,9 @@ def photovoltaic_series(weather_file: str, slot_seconds: float) -> FloatArray:
         InputError: if the file is missing, is not of these formats, or gives no sunshine.
         MissingExtra: if pvlib is not installed.
     """
-    from scipy.interpolate import PchipInterpolator
-
-    hourly_w = _hourly_power(str(_find(weather_file)))
-    edges = np.arange(HOURS_PER_YEAR + 1)
-    energy = PchipInterpolator(edges, np.append(0.0, hourly_w.cumsum() * 3600))
+    cumulated_j = np.append(0.0, _hourly_power(str(_find(weather_file))).cumsum() * 3600)
     slot_edges = np.linspace(0, HOURS_PER_YEAR, round(HOURS_PER_YEAR * 3600 / slot_seconds) + 1)
-    return np.maximum(np.diff(energy(slot_edges)), 0.0)
+    return spread(np.arange(HOURS_PER_YEAR + 1.0), cumulated_j, slot_edges)
 
 
 def _pvlib() -> Any:

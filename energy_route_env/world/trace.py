@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from energy_route_env.checks import require, require_array
 from energy_route_env.units import FloatArray, IntArray
 
 BY_TASK = ("task_slot", "difficulty", "observed_difficulty", "deadline_slots")
-OPTIONAL = ("grid_weight", "past_harvest_j", "past_grid_weight")
+OPTIONAL = ("grid_weight", "past_harvest_j", "past_grid_weight", "energy_j", "solved")
 MOST_J = 1e300
 """Largest energy of an episode in joules: sums of it stay finite."""
 
@@ -30,6 +31,8 @@ class Trace:
         past_harvest_j: harvest of the day before the first slot, shape (slots of a day,); None if it is not known.
         past_grid_weight: what a joule from the grid counted in that day, likewise.
         start_slot: slot of the harvest's record at which the episode begins; None if it is no record.
+        energy_j: joules that every task takes on every model, shape (n_tasks, n_models); None: the pool's own.
+        solved: whether every model solves every task, likewise; None: all do.
     """
 
     harvest_j: FloatArray
@@ -41,6 +44,8 @@ class Trace:
     past_harvest_j: FloatArray | None = None
     past_grid_weight: FloatArray | None = None
     start_slot: int | None = None
+    energy_j: FloatArray | None = None
+    solved: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(
@@ -53,6 +58,8 @@ class Trace:
         grid_weight: Any = None,
         past_harvest_j: Any = None,
         past_grid_weight: Any = None,
+        energy_j: Any = None,
+        solved: Any = None,
     ) -> Trace:
         """Build and check a trace from anything array-like.
 
@@ -70,9 +77,9 @@ class Trace:
             "observed_difficulty": difficulty if observed_difficulty is None else observed_difficulty,
             "deadline_slots": np.zeros(np.shape(task_slot), int) if deadline_slots is None else deadline_slots,
         }
-        optional = zip(OPTIONAL, (grid_weight, past_harvest_j, past_grid_weight), strict=True)
+        optional = zip(OPTIONAL, (grid_weight, past_harvest_j, past_grid_weight, energy_j, solved), strict=True)
         given |= {name: value for name, value in optional if value is not None}
-        kinds = dict.fromkeys(("task_slot", "deadline_slots"), int)
+        kinds = dict.fromkeys(("task_slot", "deadline_slots"), int) | {"solved": bool}
         arrays: Any = {name: _as_array(name, value, kinds.get(name, float)) for name, value in given.items()}
         trace = cls(**arrays)
         trace.check()
@@ -87,20 +94,30 @@ class Trace:
         for name in (*BY_TASK, "harvest_j"):
             kinds = "iu" if name in ("task_slot", "deadline_slots") else "f"
             self._check_array(name, kinds, len(self.harvest_j) if name == "harvest_j" else self.n_tasks)
-        for name in OPTIONAL:
+        for name in OPTIONAL[:3]:
             if (array := getattr(self, name)) is not None:
                 self._check_array(name, "f", len(self.harvest_j) if name == "grid_weight" else len(array))
                 require_array(name, array, np.isfinite(array) & (array >= 0), "finite and at least 0")
+        self._check_attempts()
         self._check_values()
 
-    def _check_array(self, name: str, kinds: str, length: int) -> None:
+    def _check_attempts(self) -> None:
+        """Check what happens to each task on each model."""
+        for name, kind in (("energy_j", "f"), ("solved", "b")):
+            if (array := getattr(self, name)) is not None:
+                self._check_array(name, kind, self.n_tasks, array.shape[1:2] or (1,))
+        if self.energy_j is not None:
+            ok = np.isfinite(self.energy_j) & (self.energy_j >= 0)
+            require_array("energy_j", self.energy_j, ok, "finite and at least 0")
+
+    def _check_array(self, name: str, kinds: str, length: int, more: tuple[int, ...] = ()) -> None:
         array = getattr(self, name)
         require(isinstance(array, np.ndarray), name, type(array).__name__, "a numpy array")
         require(array.dtype.kind in kinds, f"{name}.dtype", str(array.dtype), f"of kind {kinds!r}")
-        require(array.shape == (length,), f"{name}.shape", array.shape, f"({length},)")
+        require(array.shape == (length, *more), f"{name}.shape", array.shape, str((length, *more)))
 
-    def check_fits(self, horizon_slots: int, can_wait: bool, day_slots: int = 0) -> None:
-        """Check that it can be an episode of a scenario with this horizon, with or without tasks that can wait.
+    def check_fits(self, horizon_slots: int, can_wait: bool, n_models: int, day_slots: int = 0) -> None:
+        """Check that it can be an episode of a scenario with this horizon and pool, with or without waiting tasks.
 
         `day_slots` are the slots of a day where the scenario has a grid source, 0 where it has none.
         """
@@ -109,6 +126,10 @@ class Trace:
         require(shape == (horizon_slots,), "harvest_j.shape", shape, f"({horizon_slots},), the horizon")
         no_wait = "0, since no task of this scenario can wait (give it deadline_slots)"
         require(longest == 0 or can_wait, "trace.deadline_slots", longest, no_wait)
+        for name in ("energy_j", "solved"):
+            if (array := getattr(self, name)) is not None:
+                shape = (self.n_tasks, n_models)
+                require(array.shape == shape, f"trace.{name}.shape", array.shape, f"{shape}, tasks and models")
         for name in ("grid_weight", "past_grid_weight") if day_slots else ():
             allowed = "given, since the scenario has a grid source"
             require(getattr(self, name) is not None, f"trace.{name}", None, allowed)
@@ -132,12 +153,12 @@ class Trace:
 
 
 def _as_array(field: str, value: Any, kind: type) -> np.ndarray:
-    """Return anything array-like of numbers as an array of the kind; refuse floats where integers are asked for."""
+    """Return anything array-like as an array of the kind; refuse floats for integers, and numbers for truth values."""
     try:
         array = np.asarray(value)
     except ValueError:  # rows of different lengths
         array = np.asarray(None)
-    numbers = array.dtype.kind in ("iu" if kind is int else "iuf") or array.size == 0
+    numbers = array.dtype.kind in {int: "iu", bool: "b"}.get(kind, "iuf") or array.size == 0
     require(
         numbers and (array.ndim > 0 or field not in ("harvest_j", "task_slot")),
         field,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from energy_route_env import FEATURES, SCENARIOS, Trace
+from energy_route_env.pool.scaling_laws import ModelPool, ScalingLaws
 
 ENV_ID = "EnergyRoute-v0"
 VARIANTS: dict[str, dict[str, Any]] = {name: {"scenario": name} for name in SCENARIOS} | {
@@ -23,6 +24,19 @@ VARIANTS: dict[str, dict[str, Any]] = {name: {"scenario": name} for name in SCEN
         "charge_efficiency": 0.9,
         "discharge_efficiency": 0.8,
         "initial_battery_j": 500.0,
+        "horizon_slots": 60,
+    },
+    "retried": {
+        "failures": "retried",
+        "models": ModelPool(laws=ScalingLaws(failure_probability=0.4)),
+        "horizon_slots": 60,
+    },
+    "retried, deadline, uncertain, exact tail": {
+        "failures": "retried",
+        "models": ModelPool((1e9, 3e9, 1e10), ScalingLaws(failure_probability=0.4), "exact"),
+        "difficulty_noise": 0.1,
+        "deadline_slots": 5,
+        "deferrable_share": 0.6,
         "horizon_slots": 60,
     },
     "no harvest": {"renewable_ratio": 0.0, "horizon_slots": 60},

@@ -25,7 +25,7 @@ SIX = Scenario(name="six", horizon_slots=6)
 
 def outcome(energy_j: float, auxiliary_j: float = 0.0, slot: int = 0, model: int = 0, forced: bool = False) -> Outcome:
     return Outcome(
-        energy_j, auxiliary_j, auxiliary_j, model, forced, slot, 0, battery_j=0.0, harvest_left_j=0.0, ended=False
+        energy_j, auxiliary_j, auxiliary_j, model, forced, True, slot, 0, battery_j=0.0, harvest_left_j=0.0, ended=False
     )
 
 

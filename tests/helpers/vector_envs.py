@@ -9,6 +9,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from energy_route_env import Trace
+from energy_route_env.pool.scaling_laws import ModelPool, ScalingLaws
 
 ENV_ID = "EnergyRoute-v0"
 WAITING: dict[str, Any] = {
@@ -22,6 +23,7 @@ WAITING: dict[str, Any] = {
     "initial_battery_j": 700.0,
     "horizon_slots": 12,
 }
+LIKELY_TO_FAIL = ModelPool((1e9, 3e9, 1e10), ScalingLaws(failure_probability=0.5))
 VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {"horizon_slots": 25},
     "uncertain": {"scenario": "uncertain", "models": (1e9, 3e9, 1e10), "horizon_slots": 20},
@@ -30,7 +32,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "continuing": {"continuing": True, "horizon_slots": 15},
     "deadline": WAITING,
     "overhead": WAITING | {"overhead_j": 12.3},
+    "retried": {"failures": "retried", "horizon_slots": 15, "models": LIKELY_TO_FAIL},
+    "retried deadline": WAITING | {"failures": "retried", "models": LIKELY_TO_FAIL, "overhead_j": 12.3},
     "overhead at once": {"overhead_j": 12.3, "horizon_slots": 15},
+    "over latency": {"execution": "over_latency", "horizon_slots": 25, "arrival_rate": 0.6},
+    "deadline, over latency": WAITING | {"execution": "over_latency", "slot_seconds": 5.0, "overhead_j": 12.3},
 }
 EPISODES = 3
 """Ends that a comparison must see in every row."""

@@ -1,0 +1,114 @@
+"""Rows of a table in a file, CSV or Parquet, with their numbers, so that a bad one can be named."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from energy_route_env.checks import InputError, MissingExtra, require_known
+
+TRUTHS = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
+"""How a table may write yes and no; letters may be large."""
+
+
+class Row(NamedTuple):
+    """One row of a table."""
+
+    file: str
+    number: int
+    """The line of a CSV file, counted from 1; the row of a Parquet file, counted from 1."""
+    values: dict[str, str]
+    """What stands in every column; empty where nothing does."""
+
+    def bad(self, column: str, allowed: str) -> InputError:
+        """Return the error that says what is wrong with a value."""
+        return InputError(
+            f"{self.file}, row {self.number}: {column} is {self.values[column]!r}, but it must be {allowed}."
+        )
+
+    def text(self, column: str) -> str:
+        """Return a name; an InputError where there is none."""
+        if not (value := self.values[column].strip()):
+            raise self.bad(column, "a name")
+        return value
+
+    def real(self, column: str) -> float:
+        """Return a number; an InputError unless it is finite and at least 0."""
+        try:
+            value = float(self.values[column])
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value >= 0):
+            raise self.bad(column, "a finite number, at least 0")
+        return value
+
+    def truth(self, column: str) -> bool:
+        """Return yes or no; an InputError unless it is one of `TRUTHS`."""
+        if (value := self.values[column].strip().lower()) not in TRUTHS:
+            raise self.bad(column, "1 or 0, true or false")
+        return TRUTHS[value]
+
+
+def read_rows(file: str | Path) -> list[Row]:
+    """Read a table: CSV (`.gz` too; lines with # are comments) or Parquet, by the file's ending.
+
+    Args:
+        file: its path, or the name of one that ships with the package.
+
+    Raises:
+        InputError: if there is no such file, it holds no rows, or a row has more or fewer values than columns.
+        MissingExtra: if it is Parquet and the extra `parquet` is not installed.
+    """
+    path = _find(str(file))
+    rows = list(_parquet_rows(path) if path.suffix == ".parquet" else _csv_rows(path))
+    if not rows:
+        raise InputError(f"rows of {path} is 0, but it must be 1 or more.")
+    return rows
+
+
+def require_columns(rows: list[Row], columns: Iterable[str]) -> None:
+    """Require columns of a table, with an InputError that gives the nearest one."""
+    require_known(f"column of {rows[0].file}", columns, rows[0].values)
+
+
+def _csv_rows(path: Path) -> Iterator[Row]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as stream:
+            lines = [(number, line) for number, line in enumerate(stream, 1) if line.strip() and line[0] != "#"]
+    except (UnicodeDecodeError, OSError, EOFError) as error:
+        raise InputError(f"file is {str(path)!r}, but it must be a table in CSV or Parquet: {error}") from error
+    reader = csv.reader(line for _, line in lines)
+    names = [name.strip() for name in next(reader, [])]
+    for values in reader:
+        row = Row(str(path), lines[reader.line_num - 1][0], dict(zip(names, values, strict=False)))
+        if len(values) != len(names):
+            raise InputError(
+                f"{path}, row {row.number}: it has {len(values)} values, but there are {len(names)} columns."
+            )
+        yield row
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise MissingExtra("Parquet needs pyarrow: pip install 'energy-route-env[parquet]'.") from error
+    try:
+        table = parquet.read_table(path)
+    except ArrowException as error:
+        raise InputError(f"file is {str(path)!r}, but it must be a table in Parquet: {error}") from error
+    for number, values in enumerate(table.to_pylist(), 1):
+        yield Row(str(path), number, {name: "" if value is None else str(value) for name, value in values.items()})
+
+
+def _find(file: str) -> Path:
+    """Return the file itself, or the one of that name that ships with the package."""
+    for path in (Path(file), Path(str(resources.files("energy_route_env"))) / "data" / file):
+        if path.is_file():
+            return path
+    raise InputError(f"file is {file!r}, but it must be the path of a table, CSV or Parquet.")

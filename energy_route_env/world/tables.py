@@ -1,0 +1,348 @@
+"""Tables of one's own, read chunk by chunk: times of any kind as nanoseconds, and what had to be repaired (pandas)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energy_route_env.checks import InputError, MissingExtra, require
+from energy_route_env.units import FloatArray
+from energy_route_env.world.recorded import find_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Nanoseconds = NDArray[np.int64]
+UNITS_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
+"""Units of times that are numbers, in nanoseconds."""
+DAY_NS = 24 * UNITS_NS["h"]
+CHUNK_ROWS = 100_000
+FEW = 0.01
+"""Of the rows, at most this share may be missing, twice there, or below 0 by less than this share of the largest."""
+RULES = {
+    "unsorted": "earlier than the row before: sorted",
+    "duplicate": "equal to another row: left out",
+    "same time": "of the same time as another row, with other values: their mean is taken",
+    "no time": "without a time: left out",
+    "no value": "without a value: a gap",
+    "negative": "below 0 by at most 1 % of the largest value: taken as 0",
+    "filled": "missing in gaps of up to two hours: interpolated",
+    "days left out": "days with a longer gap: left out",
+    "offset": "of another UTC offset than the first row: all are put into one time",
+    "repeated hour": "in the hour that the clock repeats: summer time up to where it steps back, then standard time",
+    "rounded": "with times in whole seconds or minutes: those of the same time are different tasks",
+}
+"""What is repaired, by name, and how."""
+_OFFSET = re.compile(r"[T :]\d\d(?:[.,]\d+)? ?(Z|[+-]\d\d(?::?\d\d)?)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """What was repaired in a file; `str` says it in a line.
+
+    Args:
+        file: its path.
+        rows: rows that were read.
+        counts: for the names in `RULES` that were found, how many rows (or days).
+    """
+
+    file: str
+    rows: int
+    counts: Mapping[str, int]
+
+    @classmethod
+    def of(cls, file: str, rows: int, found: Counter[str]) -> Repairs:
+        """Freeze what was found, and log it."""
+        repairs = cls(file, rows, {name: found[name] for name in RULES if found[name]})
+        logging.getLogger("energy_route_env").info("%s", repairs)
+        return repairs
+
+    def __str__(self) -> str:
+        said = "; ".join(f"{count} {RULES[name]}" for name, count in self.counts.items())
+        return f"{self.file}: {self.rows} rows; {said or 'nothing to repair'}."
+
+
+def load_pandas() -> Any:
+    """Import pandas, or raise a MissingExtra."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingExtra("Reading traces needs pandas: pip install 'energy-route-env[traces]'.") from error
+    return pandas
+
+
+def refuse(file: str, row: int, column: str, value: Any, allowed: str) -> InputError:
+    """Return the error for a value; rows are counted from 1 below the head."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return InputError(f"{column} of {file}, row {row + 1}, is {plain!r}, but it must be {allowed}.")
+
+
+def require_few(file: str, what: str, count: int, rows: int, first: int) -> None:
+    """Require that a repair concerns at most 1 % of the rows."""
+    at = f", the first in row {first + 1}"
+    require(count <= FEW * rows, f"rows of {file} {RULES[what].split(':')[0]}", count, f"at most 1 % of {rows}{at}")
+
+
+def chunks(file: str, columns: tuple[str, ...], rest: bool) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield a CSV file (compressed perhaps) or a Parquet file in chunks, each with the number of its first row.
+
+    Args:
+        file: its path, or the name of one that ships with the package. Lines with # before the head are skipped.
+        columns: what is needed. An empty name stands for the first column.
+        rest: whether the other columns are read too.
+
+    Raises:
+        InputError: if the file or a column is missing, or it is no table with rows.
+        MissingExtra: if pandas is missing, or pyarrow for a Parquet file.
+    """
+    pd, row = load_pandas(), 0
+    path = find_file(file)
+    read = _parquet_chunks if path.suffix in (".parquet", ".pq") else _csv_chunks
+    try:
+        for chunk in read(path, columns, rest):
+            yield row, chunk
+            row += len(chunk)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"file is {file!r}, but it must be a table: {error}") from error
+    require(row > 0, f"rows of {file}", row, "1 or more")
+
+
+def _csv_chunks(path: Path, columns: tuple[str, ...], rest: bool) -> Iterator[pd.DataFrame]:
+    pd = load_pandas()
+    options: dict[str, Any] = {"skiprows": _comments(path), "skipinitialspace": True}
+    names = _named(path, columns, list(pd.read_csv(path, nrows=0, **options).columns))
+    used = None if rest else names
+    with pd.read_csv(path, usecols=used, chunksize=CHUNK_ROWS, low_memory=False, **options) as reader:
+        yield from reader
+
+
+def _comments(path: Path) -> int:
+    """Count the lines before the head; those of a compressed file are not looked at."""
+    if path.suffix in (".gz", ".bz2", ".zip", ".xz", ".zst"):
+        return 0
+    with path.open(errors="replace") as lines:
+        return next((at for at, line in enumerate(lines) if not line.startswith("#")), 0)
+
+
+def _parquet_chunks(path: Path, columns: tuple[str, ...], rest: bool) -> Iterator[pd.DataFrame]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtra("Reading a Parquet file needs pyarrow: pip install pyarrow.") from error
+    with parquet.ParquetFile(path) as table:
+        names = _named(path, columns, list(table.schema_arrow.names))
+        for batch in table.iter_batches(CHUNK_ROWS, columns=None if rest else names):
+            yield batch.to_pandas()
+
+
+def _named(path: Path, columns: tuple[str, ...], names: list[str]) -> list[str]:
+    """Return the names of the columns in this file, the first one's for an empty name."""
+    for column in columns:
+        require(not column or column in names, f"column of {path}", column, f"one of {names}")
+    return [column or names[0] for column in columns]
+
+
+def numbers(file: str, first_row: int, column: pd.Series[Any]) -> FloatArray:
+    """Return a column of numbers, nan where it is empty; refuse text and infinities."""
+    values = load_pandas().to_numeric(column, errors="coerce").to_numpy(float)
+    bad = (np.isnan(values) & column.notna().to_numpy()) | np.isinf(values)
+    if bad.any():
+        at = int(bad.argmax())
+        raise refuse(file, first_row + at, str(column.name), column.iloc[at], "a finite number")
+    return values
+
+
+def zone_of(zone: str) -> tzinfo:
+    """Return the zone of a name or of a UTC offset.
+
+    Raises:
+        InputError: if there is none.
+
+    Example:
+        >>> zone_of("-07:00").utcoffset(None)
+        datetime.timedelta(days=-1, seconds=61200)
+    """
+    if fixed := re.fullmatch(r"([+-])(\d\d):(\d\d)", zone):
+        sign, hours, minutes = fixed.groups()
+        return timezone(int(f"{sign}1") * timedelta(hours=int(hours), minutes=int(minutes)))
+    try:
+        return ZoneInfo(zone)
+    except (ValueError, LookupError, OSError) as error:
+        allowed = "the name of a time zone, as America/Denver, or a UTC offset, as -07:00"
+        raise InputError(f"zone is {zone!r}, but it must be {allowed}.") from error
+
+
+def _standard_offset(zone: tzinfo, time_ns: int) -> int:
+    """Return the zone's UTC offset of standard time in the year of this time, the smaller of winter and summer."""
+    year = datetime.fromtimestamp(time_ns / 1e9, timezone.utc).year
+    offsets = [datetime(year, month, 1, tzinfo=zone).utcoffset() or timedelta() for month in (1, 7)]
+    return round(min(offsets).total_seconds()) * UNITS_NS["s"]
+
+
+class Clock:
+    """Turns a column of times into nanoseconds of universal time, chunk by chunk.
+
+    Times are numbers in a unit, or ISO 8601. Without a UTC offset they are local times of `zone`, or universal time if
+    there is none.
+
+    Args:
+        file: whose times, for messages.
+        unit: unit of times that are numbers, one of `UNITS_NS`.
+        zone: name of a time zone or a UTC offset; None: that of the file.
+        is_log: whether rows may have the same time. In a table the same time again is a step back of the clock.
+    """
+
+    def __init__(self, file: str, unit: str, zone: str | None, is_log: bool) -> None:
+        require(unit in UNITS_NS, "unit", unit, f"one of {list(UNITS_NS)}")
+        self.file, self.unit, self.is_log = file, unit, is_log
+        self.found: Counter[str] = Counter()
+        self.zone = None if zone is None else zone_of(zone)
+        self.rows, self.first_without, self.coarse_ns = 0, 0, UNITS_NS["min"]
+        self._offsets: list[str] = []
+        self._kind: str | None = None
+        self._latest_local: Any = None
+        self._switched: Any = None
+        self._latest_ns = self._first_ns = -(2**63)
+
+    def read(self, first_row: int, column: pd.Series[Any]) -> tuple[NDArray[np.bool_], Nanoseconds]:
+        """Return which rows have a time, and these times in the file's order."""
+        given = column.notna().to_numpy()
+        self.rows += len(column)
+        if not given.all():
+            self.first_without = self.first_without if self.found["no time"] else first_row + int(given.argmin())
+            self.found["no time"] += int((~given).sum())
+        if not given.any():
+            return given, np.empty(0, np.int64)
+        times = self._in_utc(first_row, column)[given]
+        before = np.append(self._latest_ns, times[:-1])
+        self.found["unsorted"] += int((times < before).sum())
+        if self._first_ns == -(2**63):
+            self._first_ns = int(times[0])
+        self._latest_ns = int(times[-1])
+        while self.coarse_ns and (times % self.coarse_ns).any():
+            self.coarse_ns = UNITS_NS["s"] if self.coarse_ns > UNITS_NS["s"] else 0
+        return given, times
+
+    @property
+    def offset_ns(self) -> int:
+        """The UTC offset of standard time, which says when midnight is: the zone's, or the file's smallest."""
+        if self.zone is not None:
+            return _standard_offset(self.zone, self._first_ns)
+        return min((_as_ns(offset) for offset in self._offsets), default=0)
+
+    def check(self) -> None:
+        """Refuse a file in which too many rows have no time."""
+        require(self._kind is not None, f"times in {self.file}", 0, "1 or more")
+        require_few(self.file, "no time", self.found["no time"], self.rows, self.first_without)
+
+    def _in_utc(self, first_row: int, column: pd.Series[Any]) -> Nanoseconds:
+        """Return the times of all rows; of rows without one, anything."""
+        pd = load_pandas()
+        if column.dtype.kind == "M":
+            self._take_kind(first_row, column, "times with a UTC offset" if column.dt.tz else "times without one")
+            return self._localised(first_row, column) if column.dt.tz is None else _ns(column)
+        values = pd.to_numeric(column, errors="coerce")
+        if not pd.isna(values[column.first_valid_index()]):
+            self._take_kind(first_row, column, "numbers")
+            return self._from_numbers(first_row, column)
+        return self._from_text(first_row, column.astype(str).where(column.notna(), None))
+
+    def _take_kind(self, first_row: int, column: pd.Series[Any], kind: str) -> None:
+        """Require that all chunks have the same kind of times."""
+        if self._kind not in (None, kind):
+            raise refuse(self.file, first_row, str(column.name), column.iloc[0], f"as before: {self._kind}")
+        self._kind = kind
+
+    def _from_numbers(self, first_row: int, column: pd.Series[Any]) -> Nanoseconds:
+        unit_ns = UNITS_NS[self.unit]
+        values = numbers(self.file, first_row, column)
+        far = np.abs(values) >= 2**63 / unit_ns
+        if far.any():
+            at = int(far.argmax())
+            allowed = f"a time in {self.unit} before the year 2262: mind the unit"
+            raise refuse(self.file, first_row + at, str(column.name), column.iloc[at], allowed)
+        if column.dtype.kind in "iu":
+            return column.to_numpy(np.int64) * unit_ns
+        return np.rint(np.nan_to_num(values) * unit_ns).astype(np.int64)
+
+    def _from_text(self, first_row: int, column: pd.Series[Any]) -> Nanoseconds:
+        """Read ISO 8601; refuse a file in which some times have an offset and others have none."""
+        given = column.dropna()
+        offsets = _OFFSET.findall("\n".join(given))
+        kind = "times with a UTC offset" if offsets else "times without one"
+        self._take_kind(first_row, column, kind)
+        if offsets and len(offsets) < len(given):
+            at = next(at for at, time in enumerate(given) if not _OFFSET.search(time))
+            row = first_row + int(np.flatnonzero(column.notna())[at])
+            raise refuse(self.file, row, str(column.name), given.iloc[at], "a time with a UTC offset, as others are")
+        try:
+            times = load_pandas().to_datetime(column, format="ISO8601", utc=bool(offsets))
+            whole = _ns(times)
+        except (ValueError, OverflowError) as error:
+            raise self._first_bad(first_row, column) from error
+        self._offsets += sorted(set(offsets) - set(self._offsets), key=offsets.index)
+        self.found["offset"] += sum(offset != self._offsets[0] for offset in offsets)
+        return whole if offsets else self._localised(first_row, times)
+
+    def _first_bad(self, first_row: int, column: pd.Series[Any]) -> InputError:
+        """Return the error for the first time that cannot be read."""
+        read = load_pandas().to_datetime(column, format="ISO8601", utc=True, errors="coerce")
+        far = (read.dt.year < 1678) | (read.dt.year > 2261)
+        at = int(((read.isna() & column.notna()) | far).to_numpy().argmax())
+        allowed = "a time: ISO 8601, as 2024-03-31 12:00:00+01:00, or a number, between the years 1678 and 2262"
+        return refuse(self.file, first_row + at, str(column.name), column.iloc[at], allowed)
+
+    def _localised(self, first_row: int, local: pd.Series[Any]) -> Nanoseconds:
+        """Return local times of the zone as universal ones."""
+        if self.zone is None:
+            return _ns(local)
+        summer = self._is_summer_time(local)
+        times = local.dt.tz_localize(self.zone, ambiguous=summer, nonexistent="NaT")
+        skipped = (times.isna() & local.notna()).to_numpy()
+        if skipped.any():
+            at = int(skipped.argmax())
+            allowed = f"a time that clocks in {self.zone} show: they skip this one. A clock that does not has an offset"
+            raise refuse(self.file, first_row + at, str(local.name), str(local.iloc[at]), f"{allowed}, as -07:00")
+        either = local.dt.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT")
+        self.found["repeated hour"] += int((either.isna() & local.notna()).sum())
+        return _ns(times.dt.tz_convert("UTC"))
+
+    def _is_summer_time(self, local: pd.Series[Any]) -> NDArray[np.bool_]:
+        """Say for each time, if it is in the hour that the clock repeats, whether it is in the first pass of it.
+
+        That ends where the times step back, on each day by itself.
+        """
+        pd = load_pandas()
+        before = local.ffill().shift(fill_value=pd.NaT if self._latest_local is None else self._latest_local)
+        day = local.dt.floor("D")
+        stepped = (local < before if self.is_log else local <= before).groupby(day).cumsum().to_numpy() > 0
+        stepped |= (day == self._switched).to_numpy()
+        if stepped.any():
+            self._switched = day[stepped].iloc[-1]
+        self._latest_local = local.dropna().iloc[-1]
+        return ~stepped
+
+
+def _ns(times: pd.Series[Any]) -> Nanoseconds:
+    """Return times as nanoseconds since 1970."""
+    naive = times.dt.tz_convert(None) if times.dt.tz is not None else times
+    return naive.dt.as_unit("ns").to_numpy().astype(np.int64)
+
+
+def _as_ns(offset: str) -> int:
+    """Return a UTC offset as text, as Z, +01, +0100 or +01:00, in nanoseconds."""
+    if offset == "Z":
+        return 0
+    digits = offset[1:].replace(":", "").ljust(4, "0")
+    minutes = int(digits[:2]) * 60 + int(digits[2:])
+    return int(f"{offset[0]}1") * minutes * UNITS_NS["min"]

@@ -1,0 +1,405 @@
+"""From files of one's own to sources: a log of requests, a table of rates, a series of power."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energy_route_env.checks import InputError, require, require_real
+from energy_route_env.units import FloatArray
+from energy_route_env.world.arrivals import RateArrivals, RecordedArrivals
+from energy_route_env.world.harvest import RecordedHarvest, equal_shares
+from energy_route_env.world.recorded import Part, Record, spread
+from energy_route_env.world.tables import (
+    DAY_NS,
+    FEW,
+    UNITS_NS,
+    Clock,
+    Nanoseconds,
+    Repairs,
+    chunks,
+    load_pandas,
+    numbers,
+    refuse,
+    require_few,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Start: TypeAlias = Literal["any", "midnight"]
+LONGEST_GAP_NS = 2 * UNITS_NS["h"]
+MOST_SLOTS = 10**8
+PAGE = 1 << 16
+"""Slots that are counted in one array."""
+
+
+def read_log(
+    file: str,
+    slot_seconds: float,
+    *,
+    time_column: str = "",
+    unit: str = "s",
+    zone: str | None = None,
+    mean: float | None = None,
+    start: Start = "any",
+    block_slots: int | None = None,
+    part: Part = "all",
+) -> tuple[RecordedArrivals, Repairs]:
+    """Count the requests of a log by slot, chunk by chunk: memory goes by slots, not by rows.
+
+    Args:
+        file: path of a CSV or Parquet file, one row for each request.
+        slot_seconds: length of a slot.
+        time_column: the column of times; the first by default.
+        unit: unit of times that are numbers.
+        zone: time zone or UTC offset of times without one, and of midnights.
+        mean: wanted mean requests of a slot; the record's by default.
+        start: whether episodes begin at any slot of the record, or at a midnight. Then only whole days are kept.
+        block_slots: see `Record`.
+        part: see `Record`.
+
+    Returns:
+        The source, and what was repaired.
+
+    Raises:
+        InputError: naming file, row and reason, if a row can neither be read nor repaired.
+        MissingExtra: if pandas is missing.
+    """
+    slot_ns = _slot_ns(slot_seconds)
+    clock, counts, twice = Clock(file, unit, zone, is_log=True), _Counts(file, slot_ns), _Duplicates()
+    for first_row, chunk in chunks(file, (time_column,), rest=True):
+        given, times = clock.read(first_row, chunk[time_column or chunk.columns[0]])
+        counts.add(times[~twice.find(chunk[given], times, first_row)], first_row)
+    clock.check()
+    clock.found["duplicate"] = twice.count
+    require_few(file, "duplicate", twice.count, clock.rows, twice.first_row)
+    if clock.coarse_ns:
+        clock.found["rounded"] = clock.rows
+        stamps = f"a multiple of {clock.coarse_ns / 1e9:g} s, to which the times in {file} are rounded"
+        require(slot_ns % clock.coarse_ns == 0, "slot_seconds", slot_seconds, stamps)
+    record = _record(file, *counts.series(), clock.offset_ns, slot_ns, (start, block_slots, part))
+    return RecordedArrivals(record, record.mean if mean is None else mean), Repairs.of(file, clock.rows, clock.found)
+
+
+class _Duplicates:
+    """Finds requests written twice: rows of two or more columns, equal to the one before, in no whole second."""
+
+    def __init__(self) -> None:
+        self.count = self.first_row = 0
+        self._last: pd.DataFrame | None = None
+        self._last_time = -(2**63)
+
+    def find(self, rows: pd.DataFrame, times: Nanoseconds, first_row: int) -> NDArray[np.bool_]:
+        """Return which of these rows repeat the one before."""
+        before = np.append(self._last_time, times)[:-1]
+        alike = np.flatnonzero((times == before) & (times % UNITS_NS["s"] != 0) & (rows.shape[1] > 1))
+        same = np.zeros(len(times), bool)
+        if len(alike) > 0:
+            pd = load_pandas()
+            ahead = pd.concat([rows.iloc[:1] if self._last is None else self._last, rows]).iloc[alike].to_numpy(object)
+            these = rows.iloc[alike].to_numpy(object)
+            same[alike] = ((these == ahead) | (pd.isna(these) & pd.isna(ahead))).all(axis=1)
+            self.first_row = self.first_row or first_row + int(alike[0])
+            self.count += int(same.sum())
+        if len(times) > 0:
+            self._last, self._last_time = rows.iloc[-1:], int(times[-1])
+        return same
+
+
+class _Counts:
+    """Requests by slot, in pages that are made when they are needed."""
+
+    def __init__(self, file: str, slot_ns: int) -> None:
+        self.file, self.slot_ns = file, slot_ns
+        self.pages: dict[int, NDArray[np.uint32]] = {}
+        self.ends: list[tuple[int, int]] = []
+        """The first and the last slot, and the chunk's first row of each."""
+
+    def add(self, times: Nanoseconds, first_row: int) -> None:
+        """Count these times."""
+        if len(times) == 0:
+            return
+        slots, counts = np.unique(times // self.slot_ns, return_counts=True)
+        pages, where = np.unique(slots // PAGE, return_index=True)
+        for page, these, n in zip(pages.tolist(), np.split(slots, where[1:]), np.split(counts, where[1:]), strict=True):
+            if page not in self.pages:
+                spread_over = (len(self.pages) + 1) * PAGE
+                require(spread_over <= 2 * MOST_SLOTS, f"slots in {self.file}", spread_over, f"{MOST_SLOTS} at most")
+                self.pages[page] = np.zeros(PAGE, np.uint32)
+            self.pages[page][these - page * PAGE] += n.astype(np.uint32)
+        ends = [*self.ends, (int(slots[0]), first_row), (int(slots[-1]), first_row)]
+        self.ends = [min(ends), max(ends)]
+
+    def series(self) -> tuple[int, NDArray[np.uint32]]:
+        """Return the first slot and the counts from it on, without the slots that the record's ends cut."""
+        (first, first_row), (last, last_row) = self.ends
+        n = last - first - 1
+        rows = f"its earliest time is in row {first_row + 1} or after it, its latest in row {last_row + 1} or after it"
+        require(2 <= n <= MOST_SLOTS, f"whole slots in {self.file}", n, f"2 to {MOST_SLOTS}: {rows}")
+        series = np.zeros(n, np.uint32)
+        while self.pages:
+            page, counts = self.pages.popitem()
+            start = page * PAGE - first - 1
+            series[max(start, 0) : max(start + PAGE, 0)] = counts[max(-start, 0) : max(n - start, 0)]
+        return first + 1, series
+
+
+def read_rates(
+    file: str,
+    slot_seconds: float,
+    *,
+    rate_column: str = "",
+    time_column: str = "",
+    unit: str = "s",
+    zone: str | None = None,
+    cv: float | str = 1.0,
+    mean: float | None = None,
+    start: Start = "any",
+    block_slots: int | None = None,
+    part: Part = "all",
+) -> tuple[RateArrivals, Repairs]:
+    """Read a table of rates: each holds from its time to the next row's.
+
+    Args:
+        file: path of a CSV or Parquet file.
+        slot_seconds: length of a slot.
+        rate_column: the column of requests a second; the second by default.
+        time_column: the column of times; the first by default.
+        unit: unit of times that are numbers.
+        zone: time zone or UTC offset of times without one, and of midnights.
+        cv: coefficient of variation of the times between requests, or the column that has it (empty: 1); one cv is used
+            for all, whose square is the mean square by requests.
+        mean: wanted mean requests of a slot; the record's by default.
+        start: whether episodes begin at any slot of the record, or at a midnight. Then only whole days are kept.
+        block_slots: see `Record`.
+        part: see `Record`.
+
+    Returns:
+        The source, and what was repaired.
+
+    Raises:
+        InputError: naming file, row and reason, if a row can neither be read nor repaired.
+        MissingExtra: if pandas is missing.
+    """
+    slot_ns = _slot_ns(slot_seconds)
+    columns = (rate_column, cv) if isinstance(cv, str) else (rate_column,)
+    table = _Table.read(file, time_column, columns, Clock(file, unit, zone, is_log=False), blank=1.0)
+    for begin, end in table.bounds[:, table.is_long].T.tolist():
+        gap = f"{(end - begin) / 3.6e12:g} h from {np.datetime64(begin, 'ns')}"
+        raise InputError(f"a gap in {file}, by time, is {gap}, but it must be at most two hours.")
+    edges = _edges(table, slot_ns, slot_ns)
+    require(len(edges) > 2, f"whole slots in {file}", len(edges) - 1, "2 or more")
+    rates = table.amounts(0, edges)
+    record = _record(file, int(edges[0]) // slot_ns, rates, table.clock.offset_ns, slot_ns, (start, block_slots, part))
+    used = math.sqrt(table.mean_square(1)) if isinstance(cv, str) else cv
+    return RateArrivals(record, record.mean if mean is None else mean, used), table.repairs()
+
+
+def read_power(
+    file: str,
+    slot_seconds: float,
+    *,
+    columns: tuple[str, ...] = (),
+    time_column: str = "",
+    unit: str = "s",
+    zone: str | None = None,
+    stamped: Literal["start", "end"] = "start",
+    part: Part = "all",
+) -> tuple[RecordedHarvest, Repairs]:
+    """Read a series of power at any step: each value holds from its time to the next row's. Energy is kept.
+
+    Args:
+        file: path of a CSV or Parquet file.
+        slot_seconds: length of a slot, a divisor of the day.
+        columns: the columns of power, in W; the second by default. Each of several brings the same mean harvest.
+        time_column: the column of times; the first by default.
+        unit: unit of times that are numbers.
+        zone: time zone or UTC offset of times without one, and of midnights: those of its standard time.
+        stamped: whether a row's time is the start or the end of what it holds for.
+        part: see `RecordedHarvest`.
+
+    Returns:
+        The source, whole days in joules (per mean W and column where there are several), and what was repaired.
+
+    Raises:
+        InputError: naming file, row and reason, if a row can neither be read nor repaired.
+        MissingExtra: if pandas is missing.
+    """
+    slot_ns = _slot_ns(slot_seconds)
+    day = _day_slots(slot_ns)
+    require(stamped in ("start", "end"), "stamped", stamped, "'start' or 'end'")
+    clock = Clock(file, unit, zone, is_log=False)
+    table = _Table.read(file, time_column, columns or ("",), clock, stamped, FEW)
+    edges = _edges(table, slot_ns, DAY_NS)
+    require(len(edges) > day, f"whole days in {file}", 0, "1 or more")
+    kept = table.whole_days(edges, day)
+    require(bool(kept.any()), f"days without a long gap in {file}", 0, "1 or more")
+    series = [table.amounts(k, edges).reshape(-1, day)[kept].ravel() for k in range(len(table.values))]
+    joules = series[0] if len(series) == 1 else equal_shares(file, columns, series)
+    require(bool(joules.sum() > 0), f"harvest in {file}", 0.0, "above 0")
+    return RecordedHarvest(joules, day, part), table.repairs()
+
+
+class _Table(NamedTuple):
+    """A table of values over time, repaired: rows rise in time, and gaps are filled."""
+
+    clock: Clock
+    times: Nanoseconds
+    """When each row begins, and when the last one ends, shape (n + 1,)."""
+    values: FloatArray
+    """Shape (columns, n)."""
+    bounds: Nanoseconds
+    """Beginning and end of each gap, shape (2, gaps)."""
+    is_long: NDArray[np.bool_]
+    """Which gaps are longer than two hours, shape (gaps,)."""
+
+    @classmethod
+    def read(
+        cls,
+        file: str,
+        time_column: str,
+        columns: tuple[str, ...],
+        clock: Clock,
+        stamped: str = "start",
+        negative: float = 0.0,
+        blank: float = math.nan,
+    ) -> _Table:
+        """Read columns (an empty name: the second) whose values may be below 0 by a share of the largest.
+
+        An empty value is `blank` in the columns after the first, and a gap in the first, as nan is in all.
+        """
+        parts = []
+        for first_row, chunk in chunks(file, (time_column, *filter(None, columns)), rest=not all(columns)):
+            names = [name or chunk.columns[min(1, chunk.shape[1] - 1)] for name in columns]
+            given, times = clock.read(first_row, chunk[time_column or chunk.columns[0]])
+            values = np.stack([numbers(file, first_row, chunk[name])[given] for name in names])
+            parts.append((times, values, first_row + np.flatnonzero(given)))
+        clock.check()
+        times, values, row = (np.concatenate(some, axis=-1) for some in zip(*parts, strict=True))
+        values[1:] = np.where(np.isnan(values[1:]), blank, values[1:])
+        values = _without_negatives(file, names, values, row, negative, clock.found)
+        times, values = _in_order(file, times, values, row, clock.found)
+        return cls._filled(clock, times, values, stamped == "end")
+
+    @classmethod
+    def _filled(cls, clock: Clock, times: Nanoseconds, values: FloatArray, ends: bool) -> _Table:
+        """Fill the gaps: a row that would hold for more than one and a half usual steps ends after one."""
+        lengths = np.diff(times)
+        step = int(np.median(lengths))
+        gaps = np.flatnonzero(lengths > 1.5 * step)
+        shift = step if ends else 0
+        bounds = np.stack([times[gaps] + step, times[gaps + 1]]) - shift
+        missing = np.maximum(np.rint(lengths[gaps] / step).astype(np.int64) - 1, 1)
+        is_long = bounds[1] - bounds[0] > LONGEST_GAP_NS
+        clock.found["filled"] += int(missing[~is_long].sum())
+        new = np.repeat(times[gaps], missing) + step * _counting(missing)
+        order = np.append(times, new).argsort(kind="stable")
+        filled = np.stack([np.append(some, np.interp(new, times, some)) for some in values])[:, order]
+        begins = np.append(times, new)[order] - shift
+        return cls(clock, np.append(begins, begins[-1] + step), filled, bounds, is_long)
+
+    def amounts(self, column: int, edges: Nanoseconds) -> FloatArray:
+        """Return a column's values times seconds, between edges."""
+        seconds = (self.times - self.times[0]) / 1e9
+        cumulated = np.append(0.0, (self.values[column] * np.diff(seconds)).cumsum())
+        return spread(seconds, cumulated, (edges - self.times[0]) / 1e9)
+
+    def mean_square(self, column: int) -> float:
+        """Return the mean square of a column, weighted by the first one."""
+        return float(np.average(self.values[column] ** 2, weights=self.values[0]))
+
+    def whole_days(self, edges: Nanoseconds, day_slots: int) -> NDArray[np.bool_]:
+        """Say which days no long gap touches, and count the others."""
+        begins, ends = edges[:-1:day_slots], edges[day_slots::day_slots]
+        gap_begins, gap_ends = self.bounds[:, self.is_long]
+        kept = gap_ends.searchsorted(begins, side="right") == gap_begins.searchsorted(ends, side="left")
+        self.clock.found["days left out"] += int((~kept).sum())
+        return kept
+
+    def repairs(self) -> Repairs:
+        return Repairs.of(self.clock.file, self.clock.rows, self.clock.found)
+
+
+def _without_negatives(
+    file: str, names: list[str], values: FloatArray, row: NDArray[np.int64], share: float, found: Counter[str]
+) -> FloatArray:
+    """Take small negatives as 0; refuse those below minus this share of the largest value."""
+    least = 0.0 - share * np.nanmax(values, axis=1, initial=0.0, keepdims=True)
+    bad = np.argwhere(values < least)
+    if len(bad):
+        k, at = bad[0]
+        raise refuse(file, int(row[at]), names[k], float(values[k, at]), f"at least {least[k, 0]:g}")
+    found["negative"] += int((values < 0).any(axis=0).sum())
+    return np.where(values < 0, 0.0, values)
+
+
+def _in_order(
+    file: str, times: Nanoseconds, values: FloatArray, row: NDArray[np.int64], found: Counter[str]
+) -> tuple[Nanoseconds, FloatArray]:
+    """Sort by time, leave out rows without a value, and join those of the same time."""
+    present = ~np.isnan(values).any(axis=0)
+    found["no value"] += int((~present).sum())
+    times, values, row = times[present], values[:, present], row[present]
+    require(len(times) > 1, f"rows with a time and a value in {file}", len(times), "2 or more")
+    order = times.argsort(kind="stable")
+    times, values, row = times[order], values[:, order], row[order]
+    again: NDArray[np.bool_] = np.append(False, np.diff(times) == 0)
+    differs: NDArray[np.bool_] = again & np.append(False, (np.diff(values) != 0).any(axis=0))
+    for name, rows in (("same time", differs), ("duplicate", again & ~differs)):
+        found[name] += int(rows.sum())
+        require_few(file, name, found[name], present.size, int(row[rows][0]) if rows.any() else 0)
+    first: NDArray[np.int64] = np.flatnonzero(~again)
+    if again.any():
+        values = np.add.reduceat(values, first, axis=1) / np.diff(np.append(first, len(times)))
+    return times[first], values
+
+
+def _counting(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return 1 to the first count, 1 to the second, and so on, in a row."""
+    return np.arange(1, counts.sum() + 1) - np.repeat(counts.cumsum() - counts, counts)
+
+
+def _edges(table: _Table, slot_ns: int, unit_ns: int) -> Nanoseconds:
+    """Return the edges of the slots within a table, from a multiple of a unit (a day: a midnight) to one."""
+    offset = table.clock.offset_ns if unit_ns == DAY_NS else 0
+    first, last = -(-(table.times[0] + offset) // unit_ns), (table.times[-1] + offset) // unit_ns
+    n_slots = int(last - first) * (unit_ns // slot_ns)
+    return first * unit_ns - offset + slot_ns * np.arange(n_slots + 1)
+
+
+def _slot_ns(slot_seconds: float) -> int:
+    require_real("slot_seconds", slot_seconds, 0.0, above=True)
+    require(slot_seconds >= 1e-6, "slot_seconds", slot_seconds, "a microsecond or more")
+    return round(slot_seconds * 1e9)
+
+
+def _day_slots(slot_ns: int) -> int:
+    """Return the slots of a day."""
+    require(DAY_NS % slot_ns == 0, "slot_seconds", slot_ns / 1e9, "a divisor of the day (86400 s) for midnights")
+    return DAY_NS // slot_ns
+
+
+def _record(
+    file: str,
+    first_slot: int,
+    series: NDArray[Any],
+    offset_ns: int,
+    slot_ns: int,
+    cut: tuple[Start, int | None, Part],
+) -> Record:
+    """Return a series as a record, cut to whole days where episodes begin at midnight; slots count from 1970 on."""
+    start, block_slots, part = cut
+    require(start in get_args(Start), "start", start, f"one of {get_args(Start)}")
+    if start == "any":
+        return Record(series, 1, block_slots, part)
+    day = _day_slots(slot_ns)
+    require(offset_ns % slot_ns == 0, "slot_seconds", slot_ns / 1e9, "a divisor of the UTC offset for midnights")
+    skipped = -(first_slot + offset_ns // slot_ns) % day
+    days = (len(series) - skipped) // day
+    require(days >= 1, f"whole days in {file}", max(days, 0), "1 or more to begin at midnight")
+    return Record(series[skipped : skipped + days * day], day, block_slots, part)

@@ -1,0 +1,198 @@
+"""A table of outcomes: its entries, and what dispatchers take for each solved question, on questions for testing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from agents.orders import BestOrder, Calibrated, Cascade, LargestFirst, Ordered
+from energy_route_env.pool.measured import MeasuredPool
+from energy_route_env.scenarios import measured_scenario
+from energy_route_env.units import FloatArray
+from eval.columns import number
+from eval.records import ResultArgs, run_record
+from eval.statistics import Estimate
+from eval.table import TableArgs
+from eval.terminal import filled_table
+
+ORDERED: dict[str, type[Ordered]] = {
+    "best-order": BestOrder,
+    "calibrated": Calibrated,
+    "cascade": Cascade,
+    "largest-first": LargestFirst,
+}
+"""Dispatchers that try entries in an order; `hindsight` stands before them."""
+REFERENCE = "cascade"
+"""What the others are compared with."""
+
+
+@dataclass(frozen=True)
+class PoolArgs(ResultArgs, TableArgs):
+    """Show a table of outcomes as a pool, and what its questions for testing take under dispatchers that fit it."""
+
+    file: Annotated[Path, tyro.conf.Positional] = Path("misguided_energy.csv")
+    """The table, CSV or Parquet; by default the one that ships with the package."""
+
+
+def main(args: PoolArgs) -> None:
+    """Read the table, save and print what it says."""
+    args.check()
+    pool, console = args.read(args.file), Console()
+    folder = args.folder("pool")
+    questions = question_table(pool)
+    entries, dispatchers = entry_table(pool), dispatcher_table(questions)
+    folder.finish({"entries": entries, "dispatchers": dispatchers, "questions": questions}, run_record(asdict(args)))
+    console.print(about(pool), soft_wrap=True)
+    console.print("", _shown_entries(entries), "")
+    console.print(_shown_dispatchers(dispatchers), "")
+    for sentence in verdicts(questions):
+        console.print(sentence, soft_wrap=True)
+    console.print(folder.contents(), soft_wrap=True)
+
+
+def about(pool: MeasuredPool) -> str:
+    """Say in a sentence or two what the table holds."""
+    outcomes, n_training = pool.outcomes, pool.n_training
+    hints = ["family"] * (len(set(outcomes.families)) > 1) + ["prompt length"] * (outcomes.prompt_length is not None)
+    split = f"{n_training} for training, {len(outcomes.questions) - n_training} for testing"
+    return (
+        f"{len(outcomes.questions)} questions with all {len(pool)} entries ({outcomes.dropped} others left out): "
+        f"{split}. Dispatchers see of a question: {' and '.join(hints) or 'nothing'}."
+    )
+
+
+def entry_table(pool: MeasuredPool) -> pd.DataFrame:
+    """Return a row for each entry: what it took and solved, and how that was estimated for questions for testing.
+
+    `brier` is the mean square of estimated chance minus success, over questions for testing and their ways;
+    `brier_mean` the same with the mean of the training questions as the estimate.
+    """
+    outcomes, test, train = pool.outcomes, pool.numbers("test"), pool.numbers("train")
+    estimates = Calibrated(measured_scenario(pool)).estimates(test.astype(float))
+    solved = outcomes.solved[test]
+    plain = outcomes.solved[train].mean(axis=(0, 2))
+    columns = {
+        "entry": pool.names,
+        "joules": outcomes.energy_j.mean(axis=(0, 2)),
+        "solved_share": outcomes.solved.mean(axis=(0, 2)),
+        "seconds": np.nan if outcomes.seconds is None else outcomes.seconds.mean(axis=(0, 2)),
+        "test_joules": outcomes.energy_j[test].mean(axis=(0, 2)),
+        "expected_joules": estimates.energy_j.mean(axis=0),
+        "test_solved_share": solved.mean(axis=(0, 2)),
+        "expected_chance": estimates.chance.mean(axis=0),
+        "brier": ((estimates.chance[..., None] - solved) ** 2).mean(axis=(0, 2)),
+        "brier_mean": ((plain[:, None] - solved) ** 2).mean(axis=(0, 2)),
+    }
+    return pd.DataFrame(columns)
+
+
+def question_table(pool: MeasuredPool) -> pd.DataFrame:
+    """Return a row for each question for testing: the share of its ways that any entry solves, and mean joules.
+
+    The joules are of all attempts at it until it is solved or every entry has failed, a column for each dispatcher.
+    """
+    scenario, test = measured_scenario(pool), pool.numbers("test")
+    energy_j, solved = pool.outcomes.energy_j[test], pool.outcomes.solved[test]
+    table = {
+        "question": [pool.outcomes.questions[number] for number in test],
+        "solved_share": solved.any(axis=1).mean(axis=1),
+        "hindsight": hindsight_j(energy_j, solved),
+    }
+    for name, kind in ORDERED.items():
+        order = kind(scenario).scores(test.astype(float)).argsort(axis=1, kind="stable")
+        table[name] = spent_j(order, energy_j, solved)
+    return pd.DataFrame(table)
+
+
+def spent_j(order: np.ndarray, energy_j: FloatArray, solved: np.ndarray) -> FloatArray:
+    """Return the joules until a question is solved or every entry has failed, the mean over its ways, shape (n,).
+
+    Args:
+        order: the entries of each question in the order of attempts, shape (n, n_models).
+        energy_j: joules of each, shape (n, n_models, k), with k equally likely ways.
+        solved: whether it is solved, likewise.
+    """
+    energy_j, solved = (np.take_along_axis(array, order[..., None], axis=1) for array in (energy_j, solved))
+    failed_before = np.cumsum(solved, axis=1) - solved == 0
+    return (energy_j * failed_before).sum(axis=1).mean(axis=1)
+
+
+def hindsight_j(energy_j: FloatArray, solved: np.ndarray) -> FloatArray:
+    """Return the joules of the cheapest entry that solves a question, or of all where none does; as `spent_j`."""
+    cheapest_j = np.where(solved, energy_j, np.inf).min(axis=1)
+    return np.where(solved.any(axis=1), cheapest_j, energy_j.sum(axis=1)).mean(axis=1)
+
+
+def per_solved(spent_j: FloatArray, solved_share: FloatArray) -> Estimate:
+    """Return the joules for each solved question, from independent questions: a ratio of means r = E e / E s.
+
+    Its error is that of the mean of (e - r s) / E s (the delta method), with Student's t. Given a difference of two
+    dispatchers' joules, it is the interval of the paired difference, since they solve the same.
+    """
+    ratio = float(spent_j.mean() / solved_share.mean())
+    spread = Estimate.of((spent_j - ratio * solved_share) / solved_share.mean())
+    return Estimate(ratio, spread.standard_error, spread.half_width)
+
+
+def dispatcher_table(questions: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each dispatcher: joules for each solved question, and the difference to the cascade, paired."""
+    share, rows = questions["solved_share"].to_numpy(float), []
+    for name in ("hindsight", *ORDERED):
+        taken = per_solved(questions[name].to_numpy(float), share)
+        difference = per_solved((questions[name] - questions[REFERENCE]).to_numpy(float), share)
+        row = {"dispatcher": name, "questions": len(share), "solved_share": share.mean()}
+        row |= {"per_solved_j": taken.mean, "per_solved_j_half_width": taken.half_width}
+        rows.append(row | {"difference_j": difference.mean, "difference_j_half_width": difference.half_width})
+    return pd.DataFrame(rows)
+
+
+def verdicts(questions: pd.DataFrame) -> Iterator[str]:
+    """Say of each pair that should stand in this order whether the questions show it."""
+    share = questions["solved_share"].to_numpy(float)
+    best = min(("best-order", "calibrated"), key=lambda name: questions[name].mean())
+    for less, more in (("hindsight", best), (best, REFERENCE), (REFERENCE, "largest-first")):
+        gap = per_solved((questions[more] - questions[less]).to_numpy(float), share)
+        too_few = "not shown, since the interval reaches 0: too few questions, or too weak a hint"
+        shown = "shown" if gap.mean > gap.half_width else too_few
+        yield (
+            f"{less} < {more} by {number(gap.mean, 1, 0)} ± {number(gap.half_width, 1, 0)} J for each solved "
+            f"question, on {len(share)} questions: {shown if gap.mean > 0 else 'not so'}."
+        )
+
+
+def _shown_entries(entries: pd.DataFrame) -> Table:
+    heads = {
+        "joules": ("all\nJ", 1.0),
+        "solved_share": ("\n%", 0.01),
+        "seconds": ("\ns", 1.0),
+        "test_joules": ("test\nJ", 1.0),
+        "test_solved_share": ("\n%", 0.01),
+        "expected_joules": ("seen\nJ", 1.0),
+        "expected_chance": ("\n%", 0.01),
+    }
+    cells = [[number(value, size, 0) for value in entries[name]] for name, (_, size) in heads.items()]
+    rows = zip(entries["entry"], *cells, strict=True)
+    title = "Entries: joules and share solved, of all, on test, and as fitted for test"
+    return filled_table(["\nentry", *(head for head, _ in heads.values())], rows, title, left=["\nentry"])
+
+
+def _shown_dispatchers(dispatchers: pd.DataFrame) -> Table:
+    heads = ["\ndispatcher", "joules for each\nsolved question", f"minus\n{REFERENCE}", "solved\n%"]
+    pairs = [
+        [f"{number(mean, 1, 0, sign)} ± {number(half, 1, 0)}" for mean, half in zip(means, halves, strict=True)]
+        for means, halves, sign in (
+            (dispatchers["per_solved_j"], dispatchers["per_solved_j_half_width"], ""),
+            (dispatchers["difference_j"], dispatchers["difference_j_half_width"], "+"),
+        )
+    ]
+    shares = [number(share, 0.01, 1) for share in dispatchers["solved_share"]]
+    rows = zip(dispatchers["dispatcher"], *pairs, shares, strict=True)
+    return filled_table(heads, rows, "Test: each tried until solved or all entries failed", left=heads[:1])

@@ -1,0 +1,216 @@
+"""Recorded worlds on the command line: one in the place of a scenario's own, and what policies and theory do in it."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Annotated, Any, TypeAlias
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from agents import Myopic, make_dispatcher
+from energy_route_env import Scenario, make_scenario
+from energy_route_env.checks import require, require_sequence, require_whole
+from energy_route_env.theory import expected_auxiliary_energy
+from energy_route_env.theory.slot import motion_of, require_theory
+from energy_route_env.units import FloatArray, IntArray, unit_for
+from energy_route_env.world.arrivals import ArrivalSource
+from energy_route_env.world.harvest import HarvestSource
+from energy_route_env.world.recorded import Part
+from energy_route_env.world.tables import Repairs
+from energy_route_env.world.traces import read_log, read_power, read_rates
+from eval.control import controlled
+from eval.rollout import draw_traces, simulate
+from eval.statistics import Estimate
+from eval.terminal import filled_table
+
+BLOCK_DAYS = 10
+"""Episodes that begin within the same so many days of a record are taken as one sample."""
+
+
+@dataclass(frozen=True)
+class WorldArgs:
+    """What takes the place of a scenario's own world: docs/scenarios.md says which files are read, and how."""
+
+    arrival_log: str | None = None
+    """CSV or Parquet file with a row for each request; its first column is the time."""
+    arrival_rates: str | None = None
+    """Table of rates: time and requests a second."""
+    harvest_power: str | None = None
+    """Series of power: time and W."""
+    zone: str | None = None
+    """Time zone or UTC offset of times without one, and of midnights."""
+    block_slots: int | None = None
+    """Join an episode's arrivals from windows of so many slots, so that theory knows their long-run variance."""
+    part: Part = "all"
+    """Windows of all of the record, or of what is for training or for testing."""
+
+    def check(self) -> None:
+        both = self.arrival_log is not None and self.arrival_rates is not None
+        require(not both, "arrival_rates", self.arrival_rates, "left out where there is an arrival_log")
+
+    def apply(self, scenario: Scenario) -> Scenario:
+        """Return the scenario with these sources, the arrivals scaled to its own rate."""
+        arrivals, harvest, _ = _read(self, scenario.slot_seconds, scenario.arrival_rate)
+        fields = {"arrival_source": arrivals, "harvest_source": harvest}
+        return make_scenario(scenario, **{name: source for name, source in fields.items() if source is not None})
+
+    def repairs(self, scenario: Scenario) -> list[Repairs]:
+        """Return what was repaired in the files."""
+        return _read(self, scenario.slot_seconds, scenario.arrival_rate)[2]
+
+
+RecordedWorld: TypeAlias = Annotated[WorldArgs, tyro.conf.arg(name="")]
+"""As a field of a command's arguments, its own options have no prefix."""
+
+
+@lru_cache(maxsize=4)
+def _read(
+    world: WorldArgs, slot_seconds: float, mean: float
+) -> tuple[ArrivalSource | None, HarvestSource | None, list[Repairs]]:
+    """Read the files once for all scenarios of the same slots and rate."""
+    arrivals: ArrivalSource | None = None
+    harvest: HarvestSource | None = None
+    repairs = []
+    for read, file in ((read_log, world.arrival_log), (read_rates, world.arrival_rates)):
+        if file is not None:
+            options: dict[str, Any] = {"zone": world.zone, "block_slots": world.block_slots, "part": world.part}
+            arrivals, repaired = read(file, slot_seconds, mean=mean, **options)
+            repairs.append(repaired)
+    if world.harvest_power is not None:
+        harvest, repaired = read_power(world.harvest_power, slot_seconds, zone=world.zone, part=world.part)
+        repairs.append(repaired)
+    return arrivals, harvest, repairs
+
+
+@dataclass(frozen=True)
+class TransferArgs:
+    """Compare what policies gain over myopic in a scenario's own world and in a recorded one."""
+
+    world: RecordedWorld
+    """The recorded world."""
+    scenario: str = "solar"
+    """Name of the scenario."""
+    dispatchers: tuple[str, ...] = ("learned", "surplus-deferral")
+    """Who is compared."""
+    episodes: int = 2000
+    """Episodes in each world."""
+    seed: int = 0
+    """Seed of the traces."""
+
+    def check(self) -> None:
+        self.world.check()
+        require_whole("episodes", self.episodes, 2)
+        require_sequence("dispatchers", self.dispatchers, "one or more names")
+
+
+def transfer(args: TransferArgs) -> None:
+    """Run every dispatcher in both worlds and print its gain, 1 - D_T / myopic's, and what it keeps of it."""
+    args.check()
+    console = Console()
+    own = make_scenario(args.scenario)
+    recorded = args.world.apply(own)
+    for repaired in args.world.repairs(own):
+        console.print(str(repaired), soft_wrap=True)
+    rows = []
+    gains = [gains_over_myopic(scenario, args) for scenario in (own, recorded)]
+    for name in args.dispatchers:
+        before, after = (table[name] for table in gains)
+        kept = after.mean / before.mean
+        half = abs(kept) * np.hypot(after.half_width / after.mean, before.half_width / before.mean)
+        rows.append((name, _share(before), _share(after), f"{kept:.1%} ± {half:.1%}"))
+    console.print(filled_table(("dispatcher", "gain, own world", "gain, recorded", "kept"), rows))
+
+
+def gains_over_myopic(scenario: Scenario, args: TransferArgs) -> dict[str, Estimate]:
+    """Return 1 - mean D_T / myopic's mean D_T of each dispatcher, on common traces."""
+    myopic = simulate(scenario, make_dispatcher("myopic", scenario), args.episodes, args.seed).cost[:, -1]
+    traces = draw_traces(scenario, range(args.episodes), args.seed)
+    blocks = np.array([(trace.start_slot or 0) // (BLOCK_DAYS * scenario.day_slots) for trace in traces])
+    if all(trace.start_slot is None for trace in traces):  # no record of harvest: every episode is by itself
+        blocks = np.arange(args.episodes)
+    gains = {}
+    for name in args.dispatchers:
+        costs = simulate(scenario, make_dispatcher(name, scenario), args.episodes, args.seed).cost[:, -1]
+        gains[name] = gain(costs, myopic, blocks)
+    return gains
+
+
+def gain(costs: FloatArray, reference: FloatArray, blocks: IntArray) -> Estimate:
+    """Estimate 1 - E[costs] / E[reference] from pairs, of which those in a block depend on each other.
+
+    The sums over blocks of the ratio's residuals are taken as independent (linearised, the error of a ratio).
+
+    Args:
+        costs: shape (n,).
+        reference: of the same episodes, shape (n,).
+        blocks: which block each belongs to, shape (n,).
+    """
+    ratio = costs.sum() / reference.sum()
+    _, block = np.unique(blocks, return_inverse=True)
+    sums = np.bincount(block, (ratio * reference - costs) / reference.mean()) / len(costs)
+    spread = Estimate.of(sums * len(sums))
+    return Estimate(float(1 - ratio), spread.standard_error, spread.half_width)
+
+
+def _share(estimate: Estimate) -> str:
+    return f"{estimate.mean:.1%} ± {estimate.half_width:.1%}"
+
+
+@dataclass(frozen=True)
+class BurstsArgs:
+    """Compare E[D_T] on a recorded log, joined from blocks, with long-run theory and with that of Poisson arrivals."""
+
+    arrival_log: str
+    """CSV or Parquet file with a row for each request; its first column is the time."""
+    scenario: str = "paper"
+    """Name of the scenario; its renewable ratio stays, its arrival rate is the log's."""
+    block_slots: tuple[int, ...] = (10, 30, 60)
+    """Slots of a block."""
+    blocks: int = 100
+    """Blocks of an episode."""
+    episodes: int = 1000
+    """Episodes for each."""
+    seed: int = 0
+    """Seed of the traces."""
+
+    def check(self) -> None:
+        for name in ("blocks", "episodes"):
+            require_whole(name, getattr(self, name), 2)
+
+
+def bursts(args: BurstsArgs) -> None:
+    """Simulate for each length of block, and print the mean with both predictions."""
+    args.check()
+    console, rows = Console(), []
+    base = make_scenario(args.scenario)
+    for length in args.block_slots:
+        source, repairs = read_log(args.arrival_log, base.slot_seconds, block_slots=length)
+        fields = {"arrival_rate": source.mean, "horizon_slots": length * args.blocks}
+        scenario = make_scenario(base, arrival_source=source, **fields)
+        found = mean_cost(scenario, args.episodes, args.seed)
+        long_run, poisson = predicted_j(scenario), predicted_j(replace(scenario, arrival_source=None))
+        size, unit = unit_for([found.mean], scenario.unit)
+        dispersion = (source.long_run_variance or 0.0) / source.mean
+        cells = [f"{value / size:.2f} ({value / found.mean - 1:+.1%})" for value in (long_run, poisson)]
+        shown = f"{found.mean / size:.2f} ± {found.half_width / size:.2f} {unit}"
+        rows.append((str(length), f"{dispersion:.2f}", str(scenario.horizon_slots), shown, *cells))
+    console.print(str(repairs), soft_wrap=True)
+    heads = ("block", "dispersion", "T", "simulated", "long-run", "Poisson")
+    console.print(filled_table(heads, rows))
+
+
+def mean_cost(scenario: Scenario, episodes: int, seed: int) -> Estimate:
+    """Estimate E[D_T] of the myopic dispatcher, with demand minus harvest, whose mean is known, as control.
+
+    Episodes are independent given the record, since their blocks are drawn anew.
+    """
+    result = simulate(scenario, Myopic(scenario), episodes, seed)
+    excess_j = result.balance["consumed_j"] - result.balance["harvested_j"]
+    return controlled(result.cost[:, -1], excess_j[:, None], np.array([scenario.drift_j * scenario.horizon_slots]))
+
+
+def predicted_j(scenario: Scenario) -> float:
+    """Return the Brownian E[D_T] of the myopic dispatcher."""
+    require_theory(scenario, exact=False)
+    return float(expected_auxiliary_energy(*motion_of(scenario, *scenario.myopic_moments), scenario.horizon_slots))
