@@ -1,6 +1,7 @@
 """The main job: every dispatcher in every scenario on common traces, with intervals, beside theory."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from eval.runs import Run, dispatcher_names, make_run, scenario_at
 from eval.summary import Place, summarise, verdicts
 from eval.table import TableArgs
 from eval.terminal import progress_bar, summary_tables
+from eval.workers import workers
+
+FEW_EPISODES = 20_000
+"""Fewer in all are simulated before other processes have started."""
 
 
 @dataclass(frozen=True)
@@ -105,21 +110,35 @@ def _run_all(
     Returns:
         The tables, and for each scenario at each ratio what its dispatchers are measured by.
     """
-    bar = progress.add_task("starting", total=len(runs) * args.episodes)
+    bar = progress.add_task("simulating", total=len(runs) * args.episodes)
     tables: list[pd.DataFrame] = []
-    best: dict[Place, Best | None] = {}
-    for place, setting in itertools.groupby(runs, lambda run: run.place[:2]):
-        done: dict[Any, pd.DataFrame] = {}
-        costs: dict[str, FloatArray] = {}
-        for run in setting:
-            progress.update(bar, description=f"{place[0]} {place[1]:g} {run.name}")
-            key = choices(run.dispatcher) or run.name
-            if key not in done:
-                done[key] = run.episodes(args.episodes, args.seed, lambda count: progress.advance(bar, count))
-            tables.append(done[key].assign(dispatcher=run.name))
-            costs[run.name] = tables[-1]["cost"].to_numpy(float)
-            progress.update(bar, completed=len(tables) * args.episodes)
-            folder.save_part(f"episodes-{len(tables):03d}", tables[-1])
-        progress.update(bar, description=f"{place[0]} {place[1]:g}: the best possible")
-        best[place] = best_known(run.scenario, costs, args.seed)
-    return tables, best
+    best: dict[Place, Callable[[], Best | None]] = {}
+    with workers(1 if len(runs) * args.episodes < FEW_EPISODES else None) as submit:
+        tasks: dict[Any, Callable[[], pd.DataFrame]] = {}
+        for run in runs:
+            if _key(run) not in tasks:
+                tasks[_key(run)] = submit(_simulated, run.scenario, run.name, args.episodes, args.seed)
+        for place, setting in itertools.groupby(runs, lambda run: run.place[:2]):
+            costs: dict[str, FloatArray] = {}
+            done: dict[Any, pd.DataFrame] = {}
+            for run in setting:
+                progress.update(bar, description=f"{place[0]} {place[1]:g} {run.name}")
+                key = _key(run)
+                done[key] = done[key] if key in done else tasks.pop(key)()
+                tables.append(done[key].assign(dispatcher=run.name))
+                costs[run.name] = tables[-1]["cost"].to_numpy(float)
+                folder.save_part(f"episodes-{len(tables):03d}", tables[-1])
+                progress.update(bar, completed=len(tables) * args.episodes)
+            best[place] = submit(best_known, run.scenario, costs, args.seed)
+        progress.update(bar, description="the best possible")
+        return tables, {place: get() for place, get in best.items()}
+
+
+def _key(run: Run) -> Any:
+    """Return what runs have in common that do the same in every episode."""
+    return run.place[:2], choices(run.dispatcher) or run.name
+
+
+def _simulated(scenario: Scenario, name: str, episodes: int, seed: int) -> pd.DataFrame:
+    """Make the run anew, in whatever process, and return its table."""
+    return make_run(scenario, name).episodes(episodes, seed)

@@ -38,6 +38,7 @@ from eval.statistics import Estimate
 from eval.stopping import stopping_tables
 from eval.summary import summarise
 from eval.terminal import progress_bar
+from eval.workers import workers
 
 Tables = dict[str, pd.DataFrame]
 
@@ -53,6 +54,10 @@ DRIFT_GAPS_J = (1.0, 3.0, 10.0, 30.0, 60.0)
 """By how much its mean is lower, in joules per slot."""
 COMPARED = ("oracle", "scaling-law", "variance-aware", "greedy-deferral", "surplus-deferral", "learned")
 """Dispatchers to compare with the myopic one if no benchmark's summary is given."""
+
+
+FEW_EPISODES = 100
+"""With fewer, the tables are computed before other processes have started."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,12 @@ def main(args: FiguresArgs) -> Path:
     tables = {} if args.tables is None else read_tables(args.tables)
     folder = args.folder("figures")
     builders = BUILDERS if args.tables is None else {}
-    with progress_bar(console) as progress:
+    with progress_bar(console) as progress, workers(1 if args.episodes < FEW_EPISODES else None) as submit:
         bar = progress.add_task("starting", total=len(builders) + len(PICTURES))
-        for name, build in builders.items():
+        built = {name: submit(_build, name, args) for name in builders}
+        for name, get in built.items():
             progress.update(bar, description=f"table: {name}")
-            tables |= build(args)
+            tables |= get()
             progress.advance(bar)
         for name, picture in PICTURES.items():
             progress.update(bar, description=f"figure: {name}")
@@ -99,6 +105,10 @@ def main(args: FiguresArgs) -> Path:
     folder.finish(tables, run_record(asdict(args)))
     console.print(folder.contents(), soft_wrap=True)
     return folder.path
+
+
+def _build(name: str, args: FiguresArgs) -> Tables:
+    return BUILDERS[name](args)
 
 
 def read_tables(folder: Path) -> Tables:

@@ -17,9 +17,10 @@ PICKY = ("scaling-law", "variance-aware", "optimal")
 """Those of them that do not fit every scenario."""
 ORDERS = ("cascade", "calibrated", "best-order", "largest-first", "hindsight")
 """Those that fit where failures are retried; the third takes a measured pool."""
-DEFERRAL = ("greedy-deferral", "surplus-deferral", "receding-climatology")
-SLOW_EPISODES = 50
-"""Episodes of a dispatcher that plans ahead, at most: it takes a tenth of a second for each."""
+DEFERRAL = ("greedy-deferral", "surplus-deferral", "cheap-hours", "receding-climatology")
+"""Those that fit where tasks can wait; the third is the first where there is no grid source."""
+SLOW_EPISODES = 25
+"""Episodes of a dispatcher that plans ahead, at most: it takes half a second for each."""
 REFERENCE = "myopic"
 """The dispatcher that all others are compared with, episode by episode."""
 PLACE = ("scenario", "ratio", "dispatcher")
@@ -66,8 +67,9 @@ def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[s
     """Name the dispatchers to run in a scenario, the reference first; by default all that fit it."""
     fitting = [name for name in ROUTING if name not in PICKY or fits(name, scenario)]
     fitting += [name for name in ORDERS if scenario.retries and fits(name, scenario)]
-    plans = DEFERRAL[: -1 if scenario.over_latency else None]  # the last one refuses tasks that run on
-    fitting += plans * scenario.can_wait + ("learned",) * (scenario.name in shipped_policies())
+    plain = ("cheap-hours",) * (scenario.grid_source is None)
+    fitting += [name for name in DEFERRAL if scenario.can_wait and name not in plain and fits(name, scenario)]
+    fitting += ["learned"] * (scenario.name in shipped_policies())
     return list(dict.fromkeys((REFERENCE, *(wanted or fitting))))
 
 

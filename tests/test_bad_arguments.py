@@ -63,7 +63,7 @@ def test_a_dispatchers_bad_number_is_refused(given: str, value: str, allowed: st
 
 def test_every_listed_dispatcher_name_can_be_made() -> None:
     names = [name.replace("RATE", "0.05").replace("MODEL", "0").replace("PARAMS", "1e9") for name in NAMES]
-    places = {"optimal": "uncertain"}  # elsewhere tasks can wait
+    places = {"optimal": "uncertain", "best-order": "measured"}  # no tasks can wait; a measured pool
     made = {type(make_dispatcher(name, make_scenario(places.get(name, "solar")))) for name in names}
     assert len(made) == len(names)
 

@@ -353,6 +353,7 @@ def test_the_command_runs_end_to_end(tmp_path: Path) -> None:
 # The other commands
 
 
+@pytest.mark.slow
 def test_speed_prints_its_table() -> None:
     printed = on_a_terminal_of_80_columns(
         "speed", "--rounds", "1", "--num-envs", "64", "--steps", "20", "--single-steps", "200"

@@ -26,6 +26,7 @@ def drawn(name: str, episodes: int, seed: int = 11) -> np.ndarray:
     return simulate(VOLATILE, make_dispatcher(name, VOLATILE), episodes, seed).cost[:, -1]
 
 
+@pytest.mark.slow
 def test_estimates_by_few_episodes_are_unbiased() -> None:
     """Myopic's E[D_T] is known: 40 estimates of 150 episodes each lie around it within 4.5 of their standard errors."""
     others = ("oracle", "fixed-0", "fixed-1")

@@ -63,6 +63,7 @@ def test_the_lattices_mean_is_spitzers_to_six_digits_where_a_slot_is_smooth(name
     assert found.mean_j == pytest.approx(float(exact_expected_auxiliary_energy(slot, 1000)), rel=5e-6)
 
 
+@pytest.mark.slow
 def test_the_lattices_mean_is_spitzers_where_energies_have_a_heavy_tail() -> None:
     """Both gather the energies alike; a contour right of the pole would be 1e-3 off."""
     slot = PlanQuestion(make_scenario("volatile")).slot

@@ -254,6 +254,7 @@ def test_none_draws_less_than_the_bound(episode: Episode) -> None:
         assert drawn >= bound - 1e3 * tolerance(episode)
 
 
+@pytest.mark.slow
 def test_in_solar_perfect_forecasts_are_near_the_bound_and_below_persistence() -> None:
     """60 traces: perfect within 3 % of the bound (measured 1 %: tasks are whole); paired difference by 4 SE."""
     traces = draw_traces(SOLAR, range(60), 0)

@@ -52,6 +52,7 @@ def weights(run: Path, seed: int = 0) -> bytes:
     return (run / f"seed-{seed}" / "policy.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_minutes_training_clearly_beats_chance_and_always_large(tmp_path: Path) -> None:
     settings: PPOSettings = {"steps": 300_000, "num_envs": 256, "rollout_steps": 64, "batch_size": 4096}
     run = train(tmp_path, settings, horizon=None)
