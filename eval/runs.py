@@ -19,7 +19,7 @@ ORDERS = ("cascade", "calibrated", "best-order", "largest-first", "hindsight")
 """Those that fit where failures are retried; the third takes a measured pool."""
 DEFERRAL = ("greedy-deferral", "surplus-deferral", "cheap-hours", "receding-climatology")
 """Those that fit where tasks can wait; the third is the first where there is no grid source."""
-SLOW_EPISODES = 25
+SLOW_EPISODES = 50
 """Episodes of a dispatcher that plans ahead, at most: it takes half a second for each."""
 REFERENCE = "myopic"
 """The dispatcher that all others are compared with, episode by episode."""

@@ -84,11 +84,13 @@ def test_the_episodes_table_has_a_row_for_every_episode_of_every_run(whole: tupl
     episodes, _, _ = whole
     assert list(episodes.columns) == [*PLACE, "episode", "tasks", "latency_s", "cost", *BALANCE]
     waiting = [name for name in ROUTING if name != "optimal"]
-    waiting += ["greedy-deferral", "surplus-deferral", "receding-climatology"]
+    waiting += ["greedy-deferral", "surplus-deferral", "cheap-hours", "receding-climatology"]
     names = {
         name: [*(waiting if scenario.can_wait else ROUTING), *["learned"] * (name in shipped_policies())]
         for name, scenario in SCENARIOS.items()
     }
+    for name in ("solar", "gusty"):
+        names[name].remove("cheap-hours")  # it is for scenarios with a grid source
     expected = [(name, 1.0, dispatcher) for name, dispatchers in names.items() for dispatcher in dispatchers]
     groups = dict(iter(episodes.groupby(PLACE, sort=False)))
     assert list(groups) == expected

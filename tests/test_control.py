@@ -36,6 +36,7 @@ def test_estimates_by_few_episodes_are_unbiased() -> None:
     assert abs(found.deviation(exact_j("myopic"))) < 4.5
 
 
+@pytest.mark.slow
 def test_intervals_are_a_third_of_the_plain_ones_where_energies_have_heavy_tails() -> None:
     """As in the benchmark: the optimum's value is known by dynamic programming, those of the blind ones by Spitzer."""
     names, value = (*BLIND, "optimal"), optimal_value(VOLATILE)

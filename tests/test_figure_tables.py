@@ -141,6 +141,7 @@ def test_a_decision_map_beyond_the_horizon_is_refused(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_and_redrawing_it_from_the_tables_gives_the_same_bytes(folder: Path) -> None:
     main(FiguresArgs(tables=folder, name="again", results=folder.parent))
     for name in PICTURES:
@@ -149,6 +150,7 @@ def test_every_figure_is_drawn_and_redrawing_it_from_the_tables_gives_the_same_b
             assert first == second
 
 
+@pytest.mark.slow
 def test_tables_are_read_back_as_they_were_saved(folder: Path, tmp_path: Path) -> None:
     for name, table in read_tables(folder).items():
         table.to_csv(tmp_path / f"{name}.csv", index=False)
@@ -156,6 +158,7 @@ def test_tables_are_read_back_as_they_were_saved(folder: Path, tmp_path: Path) -
         pd.testing.assert_frame_equal(table, read_tables(folder)[name], check_exact=True)
 
 
+@pytest.mark.slow
 def test_only_the_figures_whose_tables_are_there_are_drawn(folder: Path, tmp_path: Path) -> None:
     for name in ("costs.csv", "crossings.csv", "universal.csv"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())

@@ -217,6 +217,7 @@ def test_in_gusty_the_present_wind_tells_the_next_eight_hours_better_than_the_me
     assert told < 0.8 * mean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_notes_stay_with_their_episode(name: str) -> None:
     """Episodes together, in another order, and each alone, in `run_traces` and in a single environment."""

@@ -249,6 +249,7 @@ def test_measured_tables_without_times_are_refused_with_file_row_and_reason(file
         read_log(measured(file), 1.0)
 
 
+@pytest.mark.slow
 def test_under_recorded_sun_and_rates_policies_keep_four_fifths_of_their_gain() -> None:
     """300 episodes in each world. Expected about 1.17 of the gain kept; standard error 0.09 by blocks of ten days."""
     world = WorldArgs(arrival_rates=measured(RATES), harvest_power=measured(SUN))

@@ -82,6 +82,7 @@ def test_the_grid_of_the_noise_is_wider_the_steeper_the_noise() -> None:
     np.testing.assert_array_equal(noise_grid(0.0, 5.0), [[0.0], [1.0]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("horizon", [1, 20, 200])
 @pytest.mark.parametrize("noise", [0.1, 0.18, 0.2])
 def test_spitzer_and_the_lattice_agree_up_to_the_steepest_noise(noise: float, horizon: int) -> None:

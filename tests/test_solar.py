@@ -303,6 +303,7 @@ def is_balanced(balance: dict[str, FloatArray]) -> bool:
     return np.allclose(sources, sinks, rtol=1e-9, atol=0)
 
 
+@pytest.mark.slow
 def test_a_measured_week_of_sun_conserves_energy_and_leaves_the_oracle_unbeaten() -> None:
     scenario = make_scenario("solar", deadline_slots=0, difficulty_noise=0.1, horizon_slots=7 * 96)
     traces = [measured_sun(scenario, first_day) for first_day in (0, 30, 60, 90)]
@@ -327,6 +328,7 @@ def test_under_a_measured_sun_waiting_pays() -> None:
     assert (greedy.auxiliary_j < myopic.auxiliary_j).all()
 
 
+@pytest.mark.slow
 def test_measured_requests_conserve_energy_and_leave_the_oracle_unbeaten() -> None:
     scenario = make_scenario("uncertain", arrival_rate=5.53, horizon_slots=600)
     trace = measured_requests(scenario)

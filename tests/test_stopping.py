@@ -294,6 +294,7 @@ def test_a_plan_takes_the_stopping() -> None:
     assert found.mean_j.value == pytest.approx(15188.16, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_what_oracle_stopping_hides() -> None:
     """Simulated points lie within four standard errors of the exact curves; 300 episodes.
 
