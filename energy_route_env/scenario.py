@@ -32,12 +32,12 @@ from energy_route_env.world.trace import MOST_J, Trace
 
 PAPER_DIFFICULTIES = tuple(np.linspace(1.7, 1.9, 10).tolist())
 PAPER_POOL = ModelPool()
-Failures = Literal["ignored", "retried"]
 DAY_S = 86_400.0
 MOST_OVERHEAD_J = 1e150
 """Its square is still finite."""
 MOST_RUN_SLOTS = 1e15
 """Slots that a task may run in; what takes longer is counted so. Floating point still counts them one by one."""
+Failures = Literal["ignored", "retried"]
 Execution = Literal["at_once", "over_latency"]
 
 

@@ -114,16 +114,15 @@ def _run_all(
     tables: list[pd.DataFrame] = []
     best: dict[Place, Callable[[], Best | None]] = {}
     with workers(1 if len(runs) * args.episodes < FEW_EPISODES else None) as submit:
-        tasks: dict[Any, Callable[[], pd.DataFrame]] = {}
-        for run in runs:
-            if _key(run) not in tasks:
-                tasks[_key(run)] = submit(_simulated, run.scenario, run.name, args.episodes, args.seed)
-        for place, setting in itertools.groupby(runs, lambda run: run.place[:2]):
+        keys, tasks = [_key(run) for run in runs], {}
+        for run, key in zip(runs, keys, strict=True):
+            if key not in tasks:
+                tasks[key] = submit(_simulated, run.scenario, run.name, args.episodes, args.seed)
+        for place, setting in itertools.groupby(zip(runs, keys, strict=True), lambda pair: pair[0].place[:2]):
             costs: dict[str, FloatArray] = {}
             done: dict[Any, pd.DataFrame] = {}
-            for run in setting:
+            for run, key in setting:
                 progress.update(bar, description=f"{place[0]} {place[1]:g} {run.name}")
-                key = _key(run)
                 done[key] = done[key] if key in done else tasks.pop(key)()
                 tables.append(done[key].assign(dispatcher=run.name))
                 costs[run.name] = tables[-1]["cost"].to_numpy(float)

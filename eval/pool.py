@@ -17,6 +17,7 @@ from agents.orders import BestOrder, Calibrated, Cascade, LargestFirst, Ordered
 from energy_route_env.pool.measured import MeasuredPool
 from energy_route_env.scenarios import measured_scenario
 from energy_route_env.units import FloatArray
+from eval.bounds import solving_j
 from eval.columns import number
 from eval.records import ResultArgs, run_record
 from eval.statistics import Estimate
@@ -104,7 +105,7 @@ def question_table(pool: MeasuredPool) -> pd.DataFrame:
     table = {
         "question": [pool.outcomes.questions[number] for number in test],
         "solved_share": solved.any(axis=1).mean(axis=1),
-        "hindsight": hindsight_j(energy_j, solved),
+        "hindsight": solving_j(energy_j, solved).mean(axis=1),
     }
     for name, kind in ORDERED.items():
         order = kind(scenario).scores(test.astype(float)).argsort(axis=1, kind="stable")
@@ -123,12 +124,6 @@ def spent_j(order: np.ndarray, energy_j: FloatArray, solved: np.ndarray) -> Floa
     energy_j, solved = (np.take_along_axis(array, order[..., None], axis=1) for array in (energy_j, solved))
     failed_before = np.cumsum(solved, axis=1) - solved == 0
     return (energy_j * failed_before).sum(axis=1).mean(axis=1)
-
-
-def hindsight_j(energy_j: FloatArray, solved: np.ndarray) -> FloatArray:
-    """Return the joules of the cheapest entry that solves a question, or of all where none does; as `spent_j`."""
-    cheapest_j = np.where(solved, energy_j, np.inf).min(axis=1)
-    return np.where(solved.any(axis=1), cheapest_j, energy_j.sum(axis=1)).mean(axis=1)
 
 
 def per_solved(spent_j: FloatArray, solved_share: FloatArray) -> Estimate:

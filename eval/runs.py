@@ -1,6 +1,5 @@
 """What a benchmark runs: the dispatchers of each scenario, and the episodes of one run as a table."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -40,14 +39,14 @@ class Run(NamedTuple):
         """The run's values of `PLACE`."""
         return self.scenario.name, float(self.scenario.renewable_ratio), self.name
 
-    def episodes(self, count: int, seed: int, progress: Callable[[int], object] | None = None) -> pd.DataFrame:
+    def episodes(self, count: int, seed: int) -> pd.DataFrame:
         """Simulate `count` episodes as `simulate` does; return one row for each, energies in joules.
 
         `cost` is D_T in the scenario's unit; where failures are retried, the tally is there too. Slow dispatchers run
         no more than `SLOW_EPISODES`.
         """
         count = min(count, SLOW_EPISODES) if isinstance(self.dispatcher, RecedingHorizon) else count
-        result = simulate(self.scenario, self.dispatcher, count, seed, progress=progress)
+        result = simulate(self.scenario, self.dispatcher, count, seed)
         columns: dict[str, Any] = {"episode": range(count), "tasks": result.tasks, "latency_s": result.latency_s}
         columns |= {"cost": result.cost[:, -1]} | result.tally
         return pd.DataFrame(dict(zip(PLACE, self.place, strict=True)) | columns | result.balance)

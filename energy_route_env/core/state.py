@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -42,6 +42,11 @@ class Scales(NamedTuple):
     day_cosine: Any
 
 
+Switch: TypeAlias = Literal[True] | None
+"""None for no: a type of its own, for which numba compiles the core without what is switched off. A False slowed it by
+up to a quarter."""
+
+
 class Rules(NamedTuple):
     """What all episodes of a scenario have in common."""
 
@@ -56,14 +61,10 @@ class Rules(NamedTuple):
     """Whether a joule from the grid counts differently from slot to slot; else each counts 1."""
     overhead_j: float
     """What every decision takes beside the task's own energy."""
-    over_latency: bool | None
-    """True where a task draws its energy evenly over the slots that it runs in; else None, a type of its own, for
-    which numba compiles loops without what only running tasks need."""
-    retries: Literal[True] | None
-    """Whether a task stays at hand until it is solved or every model has failed on it.
-
-    None for no, so that numba compiles the core anew without that: it would slow it by a quarter.
-    """
+    over_latency: Switch
+    """Whether a task draws its energy evenly over the slots that it runs in."""
+    retries: Switch
+    """Whether a task stays at hand until it is solved or every model has failed on it."""
 
 
 class World(NamedTuple):

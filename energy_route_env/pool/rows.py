@@ -6,11 +6,11 @@ import csv
 import gzip
 import math
 from collections.abc import Iterable, Iterator
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 from energy_route_env.checks import InputError, MissingExtra, require_known
+from energy_route_env.world.recorded import find_file
 
 TRUTHS = {"1": True, "1.0": True, "true": True, "yes": True, "0": False, "0.0": False, "false": False, "no": False}
 """How a table may write yes and no; letters may be large."""
@@ -64,7 +64,7 @@ def read_rows(file: str | Path) -> list[Row]:
         InputError: if there is no such file, it holds no rows, or a row has more or fewer values than columns.
         MissingExtra: if it is Parquet and the extra `parquet` is not installed.
     """
-    path = _find(str(file))
+    path = find_file(str(file), "a table, CSV or Parquet")
     rows = list(_parquet_rows(path) if path.suffix == ".parquet" else _csv_rows(path))
     if not rows:
         raise InputError(f"rows of {path} is 0, but it must be 1 or more.")
@@ -104,11 +104,3 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         raise InputError(f"file is {str(path)!r}, but it must be a table in Parquet: {error}") from error
     for number, values in enumerate(table.to_pylist(), 1):
         yield Row(str(path), number, {name: "" if value is None else str(value) for name, value in values.items()})
-
-
-def _find(file: str) -> Path:
-    """Return the file itself, or the one of that name that ships with the package."""
-    for path in (Path(file), Path(str(resources.files("energy_route_env"))) / "data" / file):
-        if path.is_file():
-            return path
-    raise InputError(f"file is {file!r}, but it must be the path of a table, CSV or Parquet.")

@@ -337,9 +337,8 @@ def running_j(scenario: Scenario, routing: Routing, *, privileged: bool = False)
     """
     tasks, energy_j, _, probabilities = possible_tasks(scenario)
     assert tasks.difficulty is not None
-    seen = tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
     lacking_j = energy_j * (scenario.run_slots(tasks.difficulty) - 1) / 2
-    return float(scenario.arrival_rate * probabilities @ (routing(seen) * lacking_j).sum(axis=-1))
+    return float(scenario.arrival_rate * probabilities @ (routing(_seen(tasks, privileged)) * lacking_j).sum(axis=-1))
 
 
 def routed_moments(scenario: Scenario, model: IntArray) -> tuple[float, float]:

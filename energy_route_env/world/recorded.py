@@ -184,11 +184,11 @@ def read_columns(file: str, columns: tuple[str, ...]) -> tuple[FloatArray, ...]:
     return tuple(values)
 
 
-def find_file(file: str) -> Path:
-    """Return the file itself, or the one of that name that ships with the package; else raise an InputError."""
+def find_file(file: str, kind: str = "a CSV file") -> Path:
+    """Return the file itself, or the one of that name that ships with the package; an InputError where neither is."""
     shipped = Path(str(resources.files("energy_route_env"))) / "data"
     for path in (Path(file), shipped / file):
         if path.is_file():
             return path
     names = sorted(path.name for path in shipped.glob("*.csv"))
-    raise InputError(f"file is {file!r}, but it must be the path of a CSV file, or one of {names}.")
+    raise InputError(f"file is {file!r}, but it must be the path of {kind}, or one of {names}.")
