@@ -104,7 +104,7 @@ def observation_meaning(scenario: Scenario) -> dict[str, Any]:
 def _tasks_meaning(scenario: Scenario) -> dict[str, Any]:
     """Return what models and difficulties are; the questions of a measured pool may be other ones than trained on."""
     if isinstance(scenario.models, MeasuredPool):
-        return {"models": list(scenario.models.names), "difficulties": "questions, longest prompt first"}
+        return {"models": list(scenario.models.names), "difficulties": "questions, not seen"}
     return {"models": list(scenario.models.n_params), "difficulties": list(scenario.difficulties)}
 
 
