@@ -28,6 +28,7 @@ from agents.policies import shipped_policies
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import InputError
 from energy_route_env.decision import features_of
+from energy_route_env.env import action_masks
 from energy_route_env.files import write_atomically
 from energy_route_env.pool.measured import MeasuredPool
 
@@ -45,18 +46,28 @@ class Learned(Dispatcher):
 
     Args:
         predict: from observations (n, n_features) to actions (n,).
+        masked_in: the scenario, for a policy that is told which actions are allowed: `predict` then takes masks, of
+            shape (n, n_actions), too.
     """
 
-    def __init__(self, predict: Callable[[NDArray[np.float32]], NDArray[np.int64]]) -> None:
-        self._predict = predict
+    def __init__(self, predict: Callable[..., NDArray[np.int64]], masked_in: Scenario | None = None) -> None:
+        self._predict, self._masked_in = predict, masked_in
 
     def act(self, decision: Decision) -> Actions:
-        return self._predict(np.ascontiguousarray(decision.observation))
+        observation = np.ascontiguousarray(decision.observation)
+        if self._masked_in is None:
+            return self._predict(observation)
+        return self._predict(observation, action_masks(self._masked_in, decision.due, decision.tried).astype(bool))
 
     @classmethod
-    def from_sb3(cls, model: Any) -> Learned:
-        """Wrap any Stable-Baselines3 model in memory."""
-        return cls(lambda observation: np.asarray(model.predict(observation, deterministic=True)[0]))
+    def from_sb3(cls, model: Any, masked_in: Scenario | None = None) -> Learned:
+        """Wrap any Stable-Baselines3 model in memory; for sb3-contrib's MaskablePPO, say in which scenario."""
+
+        def predict(observation: NDArray[np.float32], masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+            told = {} if masks is None else {"action_masks": masks}
+            return np.asarray(model.predict(observation, deterministic=True, **told)[0])
+
+        return cls(predict, masked_in)
 
     @classmethod
     def shipped(cls, scenario: Scenario) -> Learned:
@@ -88,7 +99,8 @@ class Learned(Dispatcher):
         _warn_of_differences(Path(path), card, scenario)
         layers = _check_layers(Path(path), weights, card, scenario)
         activation = ACTIVATIONS[card["network"]["activation"]]
-        return cls(lambda observation: _best_action(layers, activation, observation))
+        masked_in = scenario if card["network"].get("masked", False) else None
+        return cls(lambda observation, masks=None: _best_action(layers, activation, observation, masks), masked_in)
 
 
 def observation_meaning(scenario: Scenario) -> dict[str, Any]:
@@ -126,7 +138,7 @@ def save_policy(path: Path, layers: Layers, card: dict[str, Any]) -> None:
         path: of the weights, ending in .safetensors.
         layers: `0.weight` (out, in), `0.bias` (out,), `1.weight`, ... from the observation on.
         card: at least `observation` (from `observation_meaning`), `trained_for` (from the function of that name) and
-            `network` ("activation" and "sizes").
+            `network` ("activation", "sizes", and "masked": whether the policy was trained with action masks).
     """
     data = save(dict(layers))
     write_atomically(path, data)
@@ -204,8 +216,10 @@ def _check_layers(path: Path, weights: Layers, card: dict[str, Any], scenario: S
     return [(weights[f"{i}.weight"], weights[f"{i}.bias"]) for i in range(len(sizes) - 1)]
 
 
-def _best_action(layers: Network, activation: Activation, observation: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the action of highest score, shape (n,)."""
+def _best_action(
+    layers: Network, activation: Activation, observation: NDArray[np.float32], masks: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
+    """Return the action of highest score, shape (n,), among those that the masks, shape (n, n_actions), allow."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # on several threads a network this small takes up to ten times as long
     try:
@@ -213,6 +227,9 @@ def _best_action(layers: Network, activation: Activation, observation: NDArray[n
             values = torch.from_numpy(observation)
             for weight, bias in layers[:-1]:
                 values = activation(torch.nn.functional.linear(values, weight, bias))
-            return torch.nn.functional.linear(values, *layers[-1]).argmax(dim=1).numpy()
+            scores = torch.nn.functional.linear(values, *layers[-1])
+            if masks is not None:
+                scores.masked_fill_(torch.from_numpy(~masks), -math.inf)
+            return scores.argmax(dim=1).numpy()
     finally:
         torch.set_num_threads(threads)

@@ -229,7 +229,7 @@ def _scales(scenario: Scenario) -> Scales:
         battery_j=float(scenario.volatility_j) * math.sqrt(scenario.horizon_slots) or 1.0,
         harvest_j=float(scenario.harvest.mean_j) or 1.0,
         grid_weight=scenario.mean_grid_weight,
-        task_j=float(scenario.myopic_moments[0]),
+        task_j=float(scenario.expected_energy_j(scenario.difficulties).mean()),
         middle_difficulty=float(scenario.middle_difficulty),
         difficulty=(float(high - low) / 2 or 1.0) if scenario.models.difficulty_shown else math.inf,
         slack_slots=float(max(scenario.deadline_slots, 1)),
