@@ -125,14 +125,14 @@ class RecedingHorizon(Dispatcher):
 class OnClimatology(RecedingHorizon):
     """Expects in every slot the mean harvest by time of day of the days around the date, those of the episode left out.
 
-    Without a record it is the mean of the source, without a date that of the whole record. Where the source declares
-    the `correlation` rho of a slot with the next one, the present departure from the mean fades as rho^k.
+    Without a record it is the mean of the source, without a date that of the whole record. The present departure from
+    the mean fades as rho^k, with rho the source's `correlation`.
     """
 
     def harvest_ahead(self, seen: Outlook) -> FloatArray:
         expected_j = climatology_j(self.scenario, seen.before.start_slot)
         ahead_j = expected_j[seen.slot + 1 :]
-        fading = getattr(self.scenario.harvest, "correlation", 0.0) ** np.arange(1.0, len(ahead_j) + 1)
+        fading = self.scenario.harvest.correlation ** np.arange(1.0, len(ahead_j) + 1)
         return ahead_j + fading * (seen.harvest_j[-1] - expected_j[seen.slot])
 
 
