@@ -163,17 +163,21 @@ class HarvestFile:
     Args:
         file: path of a CSV file with a head, or the name of one that ships with the package.
         columns: names of its columns, one row for each hour.
+        part: see `RecordedHarvest`.
 
     Raises:
-        InputError: when it is read, if the file or a column is missing, or a column brings nothing.
+        InputError: if the part is unknown; when it is read, if the file or a column is missing, or a column brings
+            nothing.
     """
 
     file: str
     columns: tuple[str, ...]
+    part: Part = field(default="all", repr=False)  # a policy's card holds the repr: all parts are one service
     correlation: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", require_sequence("columns", self.columns, "one or more names"))
+        require_part(self.part)
 
     @property
     def slots_per_day(self) -> int:
@@ -182,9 +186,8 @@ class HarvestFile:
     @property
     def record(self) -> RecordedHarvest:
         """The mean over the columns, each divided by its mean."""
-        return RecordedHarvest(
-            equal_shares(self.file, self.columns, read_columns(self.file, self.columns)), self.slots_per_day
-        )
+        series_j = equal_shares(self.file, self.columns, read_columns(self.file, self.columns))
+        return RecordedHarvest(series_j, self.slots_per_day, self.part)
 
     @property
     def mean_j(self) -> float:
