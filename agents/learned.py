@@ -11,7 +11,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from itertools import pairwise
 from pathlib import Path
@@ -90,8 +90,7 @@ class Learned(Dispatcher):
         _warn_of_differences(Path(path), card, scenario)
         layers = _check_layers(Path(path), weights, card, scenario)
         activation = ACTIVATIONS[card["network"]["activation"]]
-        tried = [i for i, name in enumerate(features_of(scenario)) if name.startswith("tried_")]
-        return cls(lambda observation: _best_action(layers, activation, observation, tried))
+        return cls(lambda observation: _best_action(layers, activation, observation))
 
 
 def observation_meaning(scenario: Scenario) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def observation_meaning(scenario: Scenario) -> dict[str, Any]:
 def _tasks_meaning(scenario: Scenario) -> dict[str, Any]:
     """Return what models and difficulties are; the questions of a measured pool may be other ones than trained on."""
     if isinstance(scenario.models, MeasuredPool):
-        return {"models": list(scenario.models.names), "difficulties": "questions, longest prompt first"}
+        return {"models": list(scenario.models.names), "difficulties": "questions, not seen"}
     return {"models": list(scenario.models.n_params), "difficulties": list(scenario.difficulties)}
 
 
@@ -217,13 +216,8 @@ def _check_layers(path: Path, weights: Layers, card: dict[str, Any], scenario: S
     return [(weights[f"{i}.weight"], weights[f"{i}.bias"]) for i in range(len(sizes) - 1)]
 
 
-def _best_action(
-    layers: Network, activation: Activation, observation: NDArray[np.float32], tried: Sequence[int] = ()
-) -> NDArray[np.int64]:
-    """Return the action of highest score, shape (n,); models that failed on the task are left out.
-
-    `tried` are the features that say so, one for each model; none where failures are ignored.
-    """
+def _best_action(layers: Network, activation: Activation, observation: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the action of highest score, shape (n,)."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # on several threads a network this small takes up to ten times as long
     try:
@@ -231,8 +225,6 @@ def _best_action(
             values = torch.from_numpy(observation)
             for weight, bias in layers[:-1]:
                 values = activation(torch.nn.functional.linear(values, weight, bias))
-            scores = torch.nn.functional.linear(values, *layers[-1])
-            scores[:, : len(tried)].masked_fill_(torch.from_numpy(observation[:, tried] > 0), -math.inf)
-            return scores.argmax(dim=1).numpy()
+            return torch.nn.functional.linear(values, *layers[-1]).argmax(dim=1).numpy()
     finally:
         torch.set_num_threads(threads)

@@ -229,7 +229,7 @@ def _scales(scenario: Scenario) -> Scales:
         grid_weight=scenario.mean_grid_weight,
         task_j=float(scenario.myopic_moments[0]),
         middle_difficulty=float(scenario.middle_difficulty),
-        difficulty=float(high - low) / 2 or 1.0,
+        difficulty=(float(high - low) / 2 or 1.0) if scenario.models.difficulty_shown else math.inf,
         slack_slots=float(max(scenario.deadline_slots, 1)),
         backlog=float(max(scenario.arrival_rate * scenario.deferrable_share * scenario.deadline_slots, 1.0)),
         due=float(max(scenario.arrival_rate, 1.0)),

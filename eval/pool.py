@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -13,24 +13,20 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from agents.orders import BestOrder, Calibrated, Cascade, LargestFirst, Ordered
+from agents import make_dispatcher
+from agents.orders import Calibrated
+from energy_route_env import Scenario, Trace
 from energy_route_env.pool.measured import MeasuredPool
 from energy_route_env.scenarios import measured_scenario
 from energy_route_env.units import FloatArray
-from eval.bounds import solving_j
 from eval.columns import number
 from eval.records import ResultArgs, run_record
+from eval.rollout import run_traces
+from eval.runs import ORDERS, fits
 from eval.statistics import Estimate
 from eval.table import TableArgs
 from eval.terminal import filled_table
 
-ORDERED: dict[str, type[Ordered]] = {
-    "best-order": BestOrder,
-    "calibrated": Calibrated,
-    "cascade": Cascade,
-    "largest-first": LargestFirst,
-}
-"""Dispatchers that try entries in an order; `hindsight` stands before them."""
 REFERENCE = "cascade"
 """What the others are compared with."""
 
@@ -41,6 +37,8 @@ class PoolArgs(ResultArgs, TableArgs):
 
     file: Annotated[Path, tyro.conf.Positional] = Path("misguided_energy.csv")
     """The table, CSV or Parquet; by default the one that ships with the package."""
+    policies: tuple[Path, ...] = ()
+    """Policies to show beside the others: .safetensors files of `python -m train ppo --pool FILE`."""
 
 
 def main(args: PoolArgs) -> None:
@@ -48,7 +46,7 @@ def main(args: PoolArgs) -> None:
     args.check()
     pool, console = args.read(args.file), Console()
     folder = args.folder("pool")
-    questions = question_table(pool)
+    questions = question_table(pool, [str(policy) for policy in args.policies])
     entries, dispatchers = entry_table(pool), dispatcher_table(questions)
     folder.finish({"entries": entries, "dispatchers": dispatchers, "questions": questions}, run_record(asdict(args)))
     console.print(about(pool), soft_wrap=True)
@@ -95,35 +93,34 @@ def entry_table(pool: MeasuredPool) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def question_table(pool: MeasuredPool) -> pd.DataFrame:
+def question_table(pool: MeasuredPool, policies: Sequence[str] = ()) -> pd.DataFrame:
     """Return a row for each question for testing: the share of its ways that any entry solves, and mean joules.
 
-    The joules are of all attempts at it until it is solved or every entry has failed, a column for each dispatcher.
+    The joules are of all attempts at it until it is solved or every entry has failed, a column for each dispatcher:
+    those of `ORDERS`, the policy that ships with the project where it fits, and other policies by their paths.
     """
-    scenario, test = measured_scenario(pool), pool.numbers("test")
-    energy_j, solved = pool.outcomes.energy_j[test], pool.outcomes.solved[test]
-    table = {
-        "question": [pool.outcomes.questions[number] for number in test],
-        "solved_share": solved.any(axis=1).mean(axis=1),
-        "hindsight": solving_j(energy_j, solved).mean(axis=1),
-    }
-    for name, kind in ORDERED.items():
-        order = kind(scenario).scores(test.astype(float)).argsort(axis=1, kind="stable")
-        table[name] = spent_j(order, energy_j, solved)
+    test, ways = pool.numbers("test"), pool.outcomes.energy_j.shape[-1]
+    scenario, traces = alone(pool)
+    table: dict[str, Any] = {"question": [pool.outcomes.questions[number] for number in test]}
+    for name in (*ORDERS, *["learned"] * fits("learned", scenario), *policies):
+        result = run_traces(scenario, make_dispatcher(name, scenario), traces)
+        table["solved_share"] = result.tally["solved"].reshape(-1, ways).mean(axis=1)  # the same under all
+        table[name] = result.balance["consumed_j"].reshape(-1, ways).mean(axis=1)
     return pd.DataFrame(table)
 
 
-def spent_j(order: np.ndarray, energy_j: FloatArray, solved: np.ndarray) -> FloatArray:
-    """Return the joules until a question is solved or every entry has failed, the mean over its ways, shape (n,).
+def alone(pool: MeasuredPool) -> tuple[Scenario, list[Trace]]:
+    """Return an episode for every way of every question for testing, way by way, in which it is the only task.
 
-    Args:
-        order: the entries of each question in the order of attempts, shape (n, n_models).
-        energy_j: joules of each, shape (n, n_models, k), with k equally likely ways.
-        solved: whether it is solved, likewise.
+    The battery is empty; the one slot harvests the mean, so that a policy is asked what it often meets in training.
     """
-    energy_j, solved = (np.take_along_axis(array, order[..., None], axis=1) for array in (energy_j, solved))
-    failed_before = np.cumsum(solved, axis=1) - solved == 0
-    return (energy_j * failed_before).sum(axis=1).mean(axis=1)
+    scenario, energy_j, solved = measured_scenario(pool), pool.outcomes.energy_j, pool.outcomes.solved
+    traces = [
+        Trace.of([scenario.harvest.mean_j], [0], [float(number)], energy_j=taken_j[None], solved=right[None])
+        for number in pool.numbers("test")
+        for taken_j, right in zip(energy_j[number].T, solved[number].T, strict=True)
+    ]
+    return replace(scenario, horizon_slots=1), traces
 
 
 def per_solved(spent_j: FloatArray, solved_share: FloatArray) -> Estimate:
@@ -138,21 +135,25 @@ def per_solved(spent_j: FloatArray, solved_share: FloatArray) -> Estimate:
 
 
 def dispatcher_table(questions: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each dispatcher: joules for each solved question, and the difference to the cascade, paired."""
+    """Return a row for each dispatcher, thriftiest first: joules for each solved question, and the cascade's less.
+
+    The interval of the difference is paired by question.
+    """
     share, rows = questions["solved_share"].to_numpy(float), []
-    for name in ("hindsight", *ORDERED):
+    for name in questions.columns.drop(["question", "solved_share"]):
         taken = per_solved(questions[name].to_numpy(float), share)
         difference = per_solved((questions[name] - questions[REFERENCE]).to_numpy(float), share)
         row = {"dispatcher": name, "questions": len(share), "solved_share": share.mean()}
         row |= {"per_solved_j": taken.mean, "per_solved_j_half_width": taken.half_width}
         rows.append(row | {"difference_j": difference.mean, "difference_j_half_width": difference.half_width})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).sort_values("per_solved_j", ignore_index=True)
 
 
 def verdicts(questions: pd.DataFrame) -> Iterator[str]:
     """Say of each pair that should stand in this order whether the questions show it."""
     share = questions["solved_share"].to_numpy(float)
-    best = min(("best-order", "calibrated"), key=lambda name: questions[name].mean())
+    known = ["question", "solved_share", "hindsight", REFERENCE, "largest-first"]
+    best = questions.drop(columns=known, errors="ignore").mean().idxmin()
     for less, more in (("hindsight", best), (best, REFERENCE), (REFERENCE, "largest-first")):
         gap = per_solved((questions[more] - questions[less]).to_numpy(float), share)
         too_few = "not shown, since the interval reaches 0: too few questions, or too weak a hint"

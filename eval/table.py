@@ -31,8 +31,8 @@ class TableArgs:
     """Pairs: an entry, and its model in that table."""
     gpu: str = "H100"
     """The GPU to take from it."""
-    batch_size: float = 64.0
-    """The batch size to take from it; between two that were measured it is interpolated."""
+    serving_batch: float = 64.0
+    """The batch size to take from it: answers written at once. Between two that were measured it is interpolated."""
     precision: str | None = None
     """The weights' precision, needed where a model was measured in several."""
     n_gpus: int | None = None
@@ -50,4 +50,6 @@ class TableArgs:
         if self.joules_per_token:
             raise InputError("joules_per_token and configurations both say what a token takes: give one of them.")
         require(bool(self.configured), "configured", {}, "pairs of an entry and its model in the table")
-        return token_rates(self.configurations, self.configured, self.gpu, self.batch_size, self.precision, self.n_gpus)
+        return token_rates(
+            self.configurations, self.configured, self.gpu, self.serving_batch, self.precision, self.n_gpus
+        )

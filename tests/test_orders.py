@@ -17,13 +17,14 @@ from energy_route_env.pool.measured import MeasuredPool
 from energy_route_env.pool.outcomes import Outcomes
 from energy_route_env.scenarios import measured_scenario
 from energy_route_env.theory import exact_expected_auxiliary_energy
-from eval.pool import ORDERED, question_table, spent_j
+from eval.pool import question_table
 from eval.rollout import run_traces, simulate
+from eval.runs import ORDERS
 from eval.statistics import Estimate
 
 SCENARIO = make_scenario("measured")
 POOL = SCENARIO.models
-NAMES = ("hindsight", *ORDERED)
+FITTING = tuple(name for name in ORDERS if name != "hindsight")
 
 
 def outcomes_of(energy_j: np.ndarray, solved: np.ndarray, **more: object) -> Outcomes:
@@ -31,6 +32,13 @@ def outcomes_of(energy_j: np.ndarray, solved: np.ndarray, **more: object) -> Out
     names = tuple(f"q{k}" for k in range(n))
     given = {"families": ("",) * n} | more
     return Outcomes(names, tuple(f"e{k}" for k in range(n_models)), energy_j, solved, **given)
+
+
+def spent_j(order: np.ndarray, energy_j: np.ndarray, solved: np.ndarray) -> np.ndarray:
+    """Joules until each task is solved or every entry has failed, the mean of k ways."""
+    energy_j, solved = (np.take_along_axis(array, order[..., None], axis=1) for array in (energy_j, solved))
+    failed_before = np.cumsum(solved, axis=1) - solved == 0
+    return (energy_j * failed_before).sum(axis=1).mean(axis=1)
 
 
 # The order that takes the fewest joules
@@ -124,7 +132,7 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.Monkey
 # Dispatchers
 
 
-@pytest.mark.parametrize("name", ORDERED)
+@pytest.mark.parametrize("name", FITTING)
 def test_no_order_depends_on_the_outcomes_of_test_questions(name: str) -> None:
     """All joules and successes of the test questions replaced: the scores on them stay; of training questions, not."""
     test = np.array(POOL.questions("test"))
@@ -151,7 +159,7 @@ def every_way() -> tuple[Scenario, Trace]:
     return scenario, Trace.of(np.zeros(n), np.arange(n), difficulty, energy_j=energy_j, solved=solved)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ORDERS)
 def test_the_environment_takes_what_the_table_says(name: str) -> None:
     """Joules and solved tasks of an episode of every question in every way are the sums that the table gives."""
     scenario, trace = every_way()
@@ -162,9 +170,17 @@ def test_the_environment_takes_what_the_table_says(name: str) -> None:
     assert result.tally["solved"][0] == pytest.approx(questions["solved_share"].sum() * ways)
 
 
+@pytest.mark.parametrize("name", FITTING)
+def test_a_question_takes_what_its_entries_take_up_to_the_first_success(name: str) -> None:
+    test = POOL.numbers("test")
+    order = make_dispatcher(name, SCENARIO).scores(test.astype(float)).argsort(axis=1, kind="stable")
+    by_hand = spent_j(order, POOL.outcomes.energy_j[test], POOL.outcomes.solved[test])
+    assert question_table(POOL)[name].to_numpy() == pytest.approx(by_hand)
+
+
 def test_all_solve_the_same_and_hindsight_takes_least_on_every_question() -> None:
     questions = question_table(POOL)
-    for name in ORDERED:
+    for name in ORDERS:
         assert (questions["hindsight"] <= questions[name] + 1e-9).all()
     assert questions["cascade"].sum() < questions["largest-first"].sum()
 
@@ -223,7 +239,7 @@ def run_pool(tmp_path: Path, *arguments: str) -> str:
 def test_the_command_shows_entries_dispatchers_and_what_is_not_shown(tmp_path: Path) -> None:
     printed = run_pool(tmp_path, "pool")
     assert "52 questions with all 6 entries (0 others left out): 31 for training, 21 for testing." in printed
-    assert all(name in printed for name in (*POOL.names, *NAMES))
+    assert all(name in printed for name in (*POOL.names, *ORDERS))
     assert {path.name for path in (tmp_path / "x").iterdir()} == {
         *("entries.csv", "dispatchers.csv", "questions.csv", "run.json"),
     }

@@ -23,11 +23,13 @@ from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import InputError, require, require_whole
 from energy_route_env.decision import features_of
 from energy_route_env.files import write_atomically
-from energy_route_env.scenarios import training_scenario
+from energy_route_env.scenarios import measured_scenario, training_scenario
 from energy_route_env.units import FloatArray
 from eval.records import run_record
 from eval.rollout import simulate
+from eval.runs import fits
 from eval.statistics import Estimate
+from eval.table import TableArgs
 from train.checkpoint import Curve, load_checkpoint, save_checkpoint
 from train.cloning import VALUE_FIRST, clone, let_the_policy_learn
 from train.sb3_vec_env import SB3EnergyRoute
@@ -39,11 +41,13 @@ CURVE_SEED = 1_000_003
 
 
 @dataclass(frozen=True)
-class PPOArgs:
+class PPOArgs(TableArgs):
     """Train PPO in a scenario, evaluate it on fixed traces, and save it as a policy with its card."""
 
     scenario: str = "uncertain"
     """Name of the scenario."""
+    pool: Path | None = None
+    """A table of outcomes, CSV or Parquet, for the scenario `measured` in place of its own."""
     ratio: float | None = None
     """Renewable ratio while training; by default the scenario's."""
     horizon: int | None = None
@@ -87,6 +91,7 @@ class PPOArgs:
         for name, low in least.items():
             require_whole(name, getattr(self, name), low)
         require(self.name == Path(self.name).name, "name", self.name, "a plain folder name")
+        require(self.pool is None or self.scenario == "measured", "scenario", self.scenario, "'measured' with a pool")
         if self.clone:
             make_dispatcher(self.clone, self.make_scenario())  # its name
         shapeless = self.shaping == "none" or not self.continuing
@@ -99,7 +104,8 @@ class PPOArgs:
     def make_scenario(self) -> Scenario:
         changes = {"renewable_ratio": self.ratio, "horizon_slots": self.horizon}
         given = {name: value for name, value in changes.items() if value is not None}
-        return make_scenario(self.scenario, continuing=self.continuing, **given)
+        own = self.scenario if self.pool is None else measured_scenario(self.read(self.pool))
+        return make_scenario(own, continuing=self.continuing, **given)
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,7 @@ def _prepare(args: PPOArgs, settings: PPOSettings) -> None:
     record = args.folder / "run.json"
     free = ("resume", "runs", "name", "seeds", "changes")  # a resumed run may have others
     kept = {key: value for key, value in asdict(args).items() if key not in free} | settings
-    wanted = json.loads(json.dumps(kept))
+    wanted = json.loads(json.dumps(kept, default=str))
     if args.resume:
         if not record.exists():
             raise InputError(f"{args.folder} holds no run to resume: start one without --resume.")
@@ -300,6 +306,7 @@ def evaluate(scenario: Scenario, dispatcher: Dispatcher, episodes: int, seed: in
     """Compare a dispatcher with analytic ones on the same traces."""
     names = ["myopic", *(["surplus-deferral"] if scenario.can_wait else [])]
     names += ["greedy-deferral", "cheap-hours"] if scenario.grid_source is not None else []
+    names += ["best-order"] if scenario.retries and fits("best-order", scenario) else []
     references = {name: _cost(scenario, make_dispatcher(name, scenario), episodes, seed) for name in names}
     result = _compared(_cost(scenario, dispatcher, episodes, seed), references)
     return {"episodes": episodes, "seed": seed} | result

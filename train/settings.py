@@ -101,7 +101,8 @@ SETTINGS: dict[tuple[str, Shaping], PPOSettings] = {
     ("volatile", "optimum"): _VOLATILE,
     ("uncertain", "expected"): {"steps": 1_000_000, "gae_lambda": 0.0},
     ("uncertain", "optimum"): {"steps": 1_000_000, "gae_lambda": 0.0},
-    # Held-out questions differ in length alone, and a task may take six attempts: more decisions, a long look-ahead.
+    # A shaped reward holds what an attempt costs, but not the attempts that follow a failure: lambda cannot be 0.
+    ("measured", "brownian"): {"steps": 2_000_000},
     ("measured", "none"): {"steps": 3_000_000, "rollout_steps": 128, "batch_size": 8192},
     # Unshaped costs come many decisions late, when the battery is empty: long rollouts and a long look-ahead.
     ("paper", "none"): {"steps": 6_000_000, "rollout_steps": 128, "batch_size": 8192},

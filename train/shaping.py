@@ -33,13 +33,14 @@ class BrownianPotential:
 
     b is what can be supplied now (the slot's harvest, and the battery after its discharge loss) less the mean demand
     of all tasks present; n is the number of slots that follow. Mean demand, drift and volatility are those of the best
-    dispatcher that ignores the battery, as in the variance-aware one.
+    dispatcher that ignores the battery, as in the variance-aware one; where failures are retried, of the myopic one.
     """
 
     def __init__(self, scenario: Scenario) -> None:
         require(not scenario.continuing, "continuing", True, "False: the potential needs the time left")
         require_at_once(scenario)  # what running tasks are still to draw is not seen
-        self._mean_task_j, second_j2 = best_blind_moments(scenario)
+        moments = scenario.myopic_moments if scenario.retries else best_blind_moments(scenario)
+        self._mean_task_j, second_j2 = moments
         self._motion = motion_of(scenario, self._mean_task_j, second_j2)
 
     def __call__(self, decision: Decision) -> FloatArray:

@@ -55,6 +55,11 @@ class Pool(Protocol):
         """What each model is called in pictures and tables."""
         return tuple(map(model_name, self.n_params))
 
+    @property
+    def difficulty_shown(self) -> bool:
+        """Whether observations show the difficulty. They should not where it only tells one task from another."""
+        return True
+
     def __len__(self) -> int:
         return len(self.n_params)
 

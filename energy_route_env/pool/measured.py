@@ -35,9 +35,9 @@ class Estimates(NamedTuple):
 class MeasuredPool(Pool):
     """Entries whose joules and successes are those of a table of outcomes.
 
-    The "difficulty" of a task is the number of its question. The questions for training come first, then those for
-    testing; in each part the longest prompt comes first, so that a smaller number is harder as far as a prompt's length
-    can tell. Without prompt lengths the order means nothing.
+    The "difficulty" of a task is the number of its question: those for training come first, then those for
+    testing, each part by the hash of their names. It says nothing of how hard a question is, and observations do not
+    show it.
 
     A question is for testing where the first 8 bytes of the SHA-256 of its name, as a big-endian number divided by
     2^64, lie below `test_share`. So all rows of a question are on one side, and a question stays on its side whatever
@@ -62,10 +62,8 @@ class MeasuredPool(Pool):
     def __post_init__(self) -> None:
         require_real("test_share", self.test_share, 0.0, 1.0)
         hashes = np.array([_hash(name) for name in self.outcomes.questions])
-        length = self.outcomes.prompt_length
-        longest = np.zeros(len(hashes)) if length is None else -length
         tested = hashes < self.test_share
-        object.__setattr__(self, "outcomes", self.outcomes.take(np.lexsort((hashes, longest, tested.astype(float)))))
+        object.__setattr__(self, "outcomes", self.outcomes.take(np.lexsort((hashes, tested))))
         counts = {"training": int((~tested).sum()), "testing": int(tested.sum())}
         some = f"such that some questions are for training and some for testing (now {counts})"
         require(min(counts.values()) > 0, "test_share", self.test_share, some)
@@ -141,6 +139,11 @@ class MeasuredPool(Pool):
     @property
     def names(self) -> tuple[str, ...]:
         return self.outcomes.entries
+
+    @property
+    def difficulty_shown(self) -> bool:
+        """False: a policy would learn the training questions by heart, and be misled by numbers of others."""
+        return False
 
     def __len__(self) -> int:
         return len(self.outcomes.entries)
