@@ -12,7 +12,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,9 @@ from energy_route_env.checks import InputError
 from energy_route_env.decision import features_of
 from energy_route_env.env import action_masks
 from energy_route_env.files import write_atomically
+from energy_route_env.pool.base import Pool
 from energy_route_env.pool.measured import MeasuredPool
+from energy_route_env.pool.scaling_laws import ModelPool
 
 TRANSFERS = ("renewable_ratio", "horizon_slots")
 """Scenario fields for which a policy is meant to work at other values than the training's."""
@@ -121,9 +123,19 @@ def _tasks_meaning(scenario: Scenario) -> dict[str, Any]:
 
 
 def trained_for(scenario: Scenario) -> dict[str, Any]:
-    """Return the scenario's other fields for a card: numbers and strings, "inf" for an unlimited battery."""
+    """Return the other fields of scenario and pool for a card: numbers and strings, "inf" for an unlimited battery."""
     known = {"name", "summary", *observation_meaning(scenario)}
-    return {field.name: _plain(getattr(scenario, field.name)) for field in fields(scenario) if field.name not in known}
+    others = {field.name: getattr(scenario, field.name) for field in fields(scenario) if field.name not in known}
+    return {name: _plain(value) for name, value in (others | _pool_fields(scenario.models)).items()}
+
+
+def _pool_fields(pool: Pool) -> dict[str, Any]:
+    """Return what tells the pool from others of the same models; of a table it is the same for training and testing."""
+    if isinstance(pool, MeasuredPool):
+        return {"table": pool.table[:12]}
+    if not isinstance(pool, ModelPool):
+        return {}
+    return {name: getattr(pool, name) for name in ("method", "stopping", "dispersion", "overspend")} | asdict(pool.laws)
 
 
 def _plain(value: Any) -> Any:

@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from energy_route_env.core.attempts import is_tried, tried_models
 from energy_route_env.core.state import Battery, Rules, Scales, State, World
-from energy_route_env.units import FloatArray, IntArray
+from energy_route_env.units import DAY_S, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from energy_route_env.scenario import Scenario
-
-DAY_S = 86_400.0
 
 FEATURES: dict[str, tuple[float, float]] = {
     "battery": (0, 1),

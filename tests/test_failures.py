@@ -355,9 +355,10 @@ def test_the_field_and_the_pools_size_are_checked() -> None:
 def test_the_law_of_a_task_with_retries_worked_out_by_hand() -> None:
     """Model 0 solves it with probability 1/4, else 150 J more are taken; a random order has the other start as well."""
     overhead = replace(DOUBTFUL, overhead_j=7.0)
-    found = retried_energies(overhead, lambda tasks: cheapest(tasks.open_energy_j), False, 7.0)
-    by_energy = {energy: found[1][np.isclose(found[0], energy)].sum() for energy in (107.0, 264.0)}
-    assert by_energy == approximately({107.0: 0.25, 264.0: 0.75})
+    found = retried_energies(overhead, lambda tasks: cheapest(tasks.open_energy_j), False)
+    by_energy = {energy: found.probability[found.energy_j == energy].sum() for energy in (100.0, 250.0)}
+    assert by_energy == approximately({100.0: 0.25, 250.0: 0.75})
+    np.testing.assert_array_equal(found.decisions, np.where(found.energy_j == 100, 1, 2))
     slot = slot_distribution(make_dispatcher("random", overhead))
     law = {energy: slot.probabilities[np.isclose(slot.energies_j, energy)].sum() for energy in (107, 157, 264)}
     assert law == approximately({107: 0.125, 157: 0.375, 264: 0.5})
