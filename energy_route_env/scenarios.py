@@ -126,6 +126,8 @@ def make_scenario(scenario: str | Scenario = "paper", **overrides: Any) -> Scena
         >>> make_scenario("uncertain", renewable_ratio=0.9, horizon_slots=500).horizon_slots
         500
     """
+    if isinstance(scenario, Scenario) and not overrides:
+        return scenario
     if not isinstance(scenario, Scenario):
         require_known("scenario", [scenario], SCENARIOS)
         scenario = SCENARIOS[scenario]
@@ -133,4 +135,4 @@ def make_scenario(scenario: str | Scenario = "paper", **overrides: Any) -> Scena
     harvests = ("harvest_cv", "weather_file", "harvest_source")
     if any(overrides.get(name) is not None for name in harvests):  # naming one drops the others
         overrides = dict.fromkeys(harvests) | overrides
-    return replace(scenario, **overrides) if overrides else scenario
+    return replace(scenario, **overrides)
