@@ -22,6 +22,7 @@ COMMAND_LINES = [
     ("benchmark --seed -1", "seed is -1", COUNT_FROM_0),
     ("benchmark --ratios -1", "renewable_ratio is -1.0", AT_LEAST_0),
     ("benchmark --ratios nan", "renewable_ratio is nan", AT_LEAST_0),
+    ("benchmark --columns question q", "columns is {'question': 'q'}", "left out where there is no pool"),
     ("benchmark --name a/b", "name is 'a/b'", "a plain folder name"),
     ("benchmark --name ..", "name is '..'", "a plain folder name"),
     (f"speed {SHORT} --num-envs 0", "num_envs is 0", COUNT_FROM_1),

@@ -77,6 +77,7 @@ def test_a_table_is_named_by_its_columns_and_rates(tmp_path: Path) -> None:
         ({"configurations": Path("x"), "joules_per_token": {"a": 1.0}}, "give one of them"),
         ({"configurations": Path("x")}, "configured is .*, but it must be pairs"),
         ({"joules_per_token": {"small": 0.0}}, "joules per token of small is 0.*, but it must be .* above 0"),
+        ({"joules_per_token": {"small": 1e51}}, "joules per token of small is 1e.51, but it must be .* at most 1e.50"),
     ],
 )
 def test_rates_that_contradict_each_other_are_refused(changes: dict, reason: str, tmp_path: Path) -> None:
