@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agents import make_dispatcher
 from energy_route_env import EnergyRouteEnv, Trace, make_scenario
 from energy_route_env.checks import InputError, MissingExtra
 from energy_route_env.pool.measured import Estimates, MeasuredPool
 from energy_route_env.pool.outcomes import Rates, read_outcomes
 from energy_route_env.pool.token_rates import token_rates
 from energy_route_env.scenarios import measured_scenario, training_scenario
+from eval.rollout import simulate
 
 SHIPPED = "misguided_energy.csv"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -309,6 +311,7 @@ def test_a_split_without_questions_and_estimates_that_do_not_fit_are_refused(poo
     with pytest.raises(InputError, match=r"test_share is 1\.0, .* \(now \{'training': 0, 'testing': 52\}\)"):
         replace(pool, test_share=1.0)
     for energy_j, chance, reason in (
+        ([[1.0] * 6] * 52, np.ones((52, 6)), r"estimates\.energy_j is 'list', but it must be a numpy array of numbers"),
         (np.ones((52, 5)), np.ones((52, 6)), r"estimates\.energy_j\.shape is \(52, 5\)"),
         (np.zeros((52, 6)), np.ones((52, 6)), r"estimates\.energy_j\[0, 0\] is 0\.0, .* above 0"),
         (np.ones((52, 6)), np.full((52, 6), 1.5), r"estimates\.chance\[0, 0\] is 1\.5, .* in \[0, 1\]"),
@@ -331,6 +334,21 @@ def test_the_scenario_asks_held_out_questions_and_trains_on_the_others(pool: Mea
     assert measured_scenario(pool, "all").difficulties == pool.questions("all")
     drawn = scenario.draw(np.random.default_rng(4))
     assert set(drawn.difficulty) <= set(scenario.difficulties) and drawn.solved.shape == (drawn.n_tasks, 6)
+
+
+def test_latencies_that_a_table_does_not_have_are_not_known_at_any_difficulties(pool: MeasuredPool) -> None:
+    """Two of the three difficulties lie nearer to each other than to the third: they are no table to look up in."""
+    scenario = make_scenario(measured_scenario(replace_outcomes(pool, seconds=None)), horizon_slots=5)
+    uneven = replace(scenario, difficulties=tuple(scenario.difficulties[at] for at in (0, 1, 5)))
+    for asked in (scenario, uneven):
+        result = simulate(asked, make_dispatcher("myopic", asked), 3)
+        assert np.isnan(result.latency_s).all() and np.isfinite(result.cost).all()
+
+
+def test_an_entry_that_takes_nothing_in_a_family_is_named(tmp_path: Path) -> None:
+    rows = [f"q{k},{m},1,{j},0,5,{k % 2},1" for k in range(40) for m, j in (("dear", 9), ("free", k % 2))]
+    with pytest.raises(InputError, match=r"energy of a task on free is 0\.0, but it must be finite and above 0"):
+        measured_scenario(MeasuredPool.from_table(table(tmp_path, rows)))
 
 
 def test_no_observation_tells_questions_of_a_family_apart(pool: MeasuredPool) -> None:
