@@ -127,8 +127,9 @@ def test_what_recorded_arrivals_cannot_be_is_refused() -> None:
     for make in (RecordedArrivals, RateArrivals):
         with pytest.raises(InputError, match=r"mean is 0.0, but it must be a finite number above 0"):
             make(Record(COUNTS), 0.0)
-    with pytest.raises(InputError, match=r"cv is 0.0, but it must be a finite number above 0"):
-        RateArrivals(Record(COUNTS), 1.0, 0.0)
+    for cv in (0.0, 1e-200):
+        with pytest.raises(InputError, match=rf"cv is {cv}, but it must be a finite number at least 1e-08"):
+            RateArrivals(Record(COUNTS), 1.0, cv)
 
 
 # What sources declare

@@ -260,6 +260,10 @@ class ModelPool(Pool):
         known = "'budget', 'on_success' or 'late'"
         require(self.stopping in get_args(Stopping), "stopping", self.stopping, known)
         require_real("dispersion", self.dispersion, 0.0, on_success.MOST_DISPERSION)
+        least = on_success.LEAST_DISPERSION
+        require(
+            self.dispersion == 0 or self.dispersion >= least, "dispersion", self.dispersion, f"0, or {least} or more"
+        )
         require_real("overspend", self.overspend, 0.0)
         for name, kind in (("dispersion", "on_success"), ("overspend", "late")):
             of_use = self.stopping == kind or getattr(self, name) == 0
