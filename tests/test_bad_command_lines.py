@@ -18,6 +18,7 @@ COMMAND_LINES = [
     ("benchmark --dispatchers oracl", "'oracl'", "nearest valid one is 'oracle'"),
     ("benchmark --dispatchers error-2", "'error-2'", "at most 1.0"),
     ("benchmark --dispatchers fixed-7", "'fixed-7'", "at most 1"),
+    ("benchmark --dispatchers optimal --scenarios paper solar", "optimal in solar", "but it must be"),
     ("benchmark --episodes 1", "episodes is 1", "a whole number, 2 or more"),
     ("benchmark --seed -1", "seed is -1", COUNT_FROM_0),
     ("benchmark --ratios -1", "renewable_ratio is -1.0", AT_LEAST_0),
