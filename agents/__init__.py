@@ -12,7 +12,6 @@ from agents.analytic import (
     motion_for_theory as motion_for_theory,
     slot_distribution as slot_distribution,
     slot_for_theory as slot_for_theory,
-    slot_law as slot_law,
 )
 from agents.deferral import (
     CheapHours as CheapHours,

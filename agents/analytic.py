@@ -184,10 +184,6 @@ def slot_distribution(dispatcher: BatteryBlind) -> SlotDistribution:
     return SlotDistribution.of(scenario, dispatcher.probabilities, privileged=dispatcher.privileged)
 
 
-slot_law = slot_distribution
-"""The former name."""
-
-
 def slot_for_theory(scenario: Scenario, dispatcher: Dispatcher) -> SlotDistribution | None:
     """Return the slot distribution, or None where no exact theory predicts this dispatcher's E[D_T]."""
     base = dispatcher.acts_as

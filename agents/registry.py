@@ -13,7 +13,7 @@ from agents.optimal import Optimal
 from agents.orders import BestOrder, Calibrated, Cascade, Hindsight, LargestFirst
 from agents.receding import OnClimatology, OnFuture, OnPersistence
 from agents.variance_aware import VarianceAware
-from energy_route_env import Scenario
+from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import InputError, MissingExtra, require_known
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ NAMES = (*_PLAIN, "error-RATE", "fixed-MODEL", "router-PARAMS")
 """Every valid name; RATE, MODEL and PARAMS stand for a number, as in error-0.05, fixed-0 and router-1e9."""
 
 
-def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
+def make_dispatcher(name: str, scenario: str | Scenario) -> Dispatcher:
     """Make the dispatcher of this name for a scenario.
 
     Args:
@@ -70,7 +70,7 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
             choice. `router-PARAMS` is the oracle, with the overhead of a language model of so many parameters.
             `surplus-deferral` may carry its threshold, as in surplus-deferral-0.6, and the receding ones the slots
             from plan to plan, as in receding-climatology-16. `learned` is the policy that comes with the project.
-        scenario: where it decides.
+        scenario: where it decides, as a name or a value.
 
     Raises:
         InputError: if the name is unknown (it names the nearest valid one), its number is not valid, or a policy does
@@ -78,10 +78,10 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
         MissingExtra: if it is learned and the extra `learned` is not installed.
 
     Example:
-        >>> from energy_route_env import make_scenario
-        >>> make_dispatcher("error-0.05", make_scenario("paper")).rate
+        >>> make_dispatcher("error-0.05", "paper").rate
         0.05
     """
+    scenario = make_scenario(scenario)
     if name.endswith(".safetensors"):
         return _learned().load(name, scenario)
     numbered = re.fullmatch(rf"({'|'.join(_WITH_NUMBER)})-(.*)", name)

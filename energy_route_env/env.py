@@ -92,7 +92,8 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
     and in the last `info` a `tally` of attempts, tasks solved and tasks unsolved.
 
     ## Arguments
-    `gym.make("EnergyRoute-v0", scenario="paper", **overrides)`: a scenario's name or value, and any of its fields.
+    `gym.make("energy_route_env:EnergyRoute-v0", scenario="paper", **overrides)`: a scenario's name or value, and any of
+    its fields.
     `render_mode` is `human` (a window), `rgb_array` (pictures; both need the extra `render`) or `ansi` (text).
 
     >>> import gymnasium as gym
@@ -171,7 +172,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         if self._screen is None:
             gym.logger.warn(
                 "render() does nothing without a mode: give one when the environment is made, "
-                'as in gym.make("EnergyRoute-v0", render_mode="rgb_array").'
+                'as in gym.make("energy_route_env:EnergyRoute-v0", render_mode="rgb_array").'
             )
             return None
         return self._screen.render()

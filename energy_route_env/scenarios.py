@@ -133,4 +133,4 @@ def make_scenario(scenario: str | Scenario = "paper", **overrides: Any) -> Scena
     harvests = ("harvest_cv", "weather_file", "harvest_source")
     if any(overrides.get(name) is not None for name in harvests):  # naming one drops the others
         overrides = dict.fromkeys(harvests) | overrides
-    return replace(scenario, **overrides)
+    return replace(scenario, **overrides) if overrides else scenario

@@ -29,7 +29,7 @@ class AnimateArgs:
     ratio: float | None = None
     """Renewable ratio; by default the scenario's."""
     dispatcher: str = "learned"
-    """Name of the dispatcher."""
+    """Name of a dispatcher (`benchmark --help` lists them), or the path of a policy (.safetensors)."""
     episode: int = 0
     """Number of the episode among those of the seed."""
     seed: int = 0

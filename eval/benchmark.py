@@ -28,6 +28,12 @@ from eval.workers import workers
 
 FEW_EPISODES = 20_000
 """Fewer in all are simulated before other processes have started."""
+ENOUGH_EPISODES = 100
+TOO_FEW_EPISODES = (
+    f"Note: with fewer than {ENOUGH_EPISODES} episodes the control variates are fitted to few points. Means, "
+    "differences and intervals are rough then, and a mean and the difference beside it may contradict each other. "
+    "Run more episodes."
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,12 @@ class BenchmarkArgs(ResultArgs, TableArgs):
     ratios: tuple[float, ...] = ()
     """Renewable ratios; by default the scenario's own, and 0.9 and 1.1 where that is 1."""
     dispatchers: tuple[str, ...] = ()
-    """Names of the dispatchers; by default all that fit the scenario. Myopic always runs too."""
+    """Names, or paths of policies (.safetensors); by default all that fit the scenario. Myopic always runs too.
+    Anywhere: oracle, myopic, scaling-law, variance-aware, optimal, random, error-RATE, fixed-MODEL, router-PARAMS
+    (with numbers: error-0.05, fixed-0, router-1e9), and learned, the policy that comes with the project.
+    Where tasks can wait: greedy-deferral, surplus-deferral, cheap-hours, receding-persistence, receding-climatology,
+    receding-perfect.
+    Where failures are retried: cascade, calibrated, best-order, largest-first, hindsight."""
     episodes: int = 2000
     """Episodes of every dispatcher in every scenario at every ratio."""
     world: RecordedWorld = field(default_factory=WorldArgs)
@@ -94,6 +105,8 @@ def main(args: BenchmarkArgs) -> None:
         console.print(table, "")
     for sentence in verdicts(summary):
         console.print(sentence, soft_wrap=True)
+    if args.episodes < ENOUGH_EPISODES:
+        console.print(TOO_FEW_EPISODES, soft_wrap=True)
     figures = None
     if args.figures:
         wanted = figure_tables.FiguresArgs(

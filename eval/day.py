@@ -17,14 +17,14 @@ from eval.runs import scenario_at
 
 @dataclass(frozen=True)
 class DayArgs(ResultArgs):
-    """Run dispatchers through one trace and show every slot: a table and a picture."""
+    """Run dispatchers through one trace. Save a table and a picture that show every slot."""
 
     scenario: str = "solar"
     """Name of the scenario."""
     ratio: float | None = None
     """Renewable ratio; by default the scenario's."""
     dispatchers: tuple[str, ...] = ("myopic", "surplus-deferral", "learned")
-    """Names of the dispatchers."""
+    """Names of dispatchers (`benchmark --help` lists them), or paths of policies (.safetensors)."""
     episode: int = 0
     """Number of the episode among those of the seed."""
 

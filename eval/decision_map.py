@@ -18,14 +18,14 @@ from eval.runs import scenario_at
 
 @dataclass(frozen=True)
 class DecisionMapArgs(ResultArgs):
-    """Map the model that dispatchers choose over battery and observed difficulty: a table and a picture."""
+    """Save a table and a picture of the model that dispatchers choose over battery and observed difficulty."""
 
     scenario: str = "volatile"
     """Name of the scenario."""
     ratio: float | None = None
     """Renewable ratio; by default the scenario's own."""
     dispatchers: tuple[str, ...] = ("optimal", "variance-aware", "myopic")
-    """Names of the dispatchers."""
+    """Names of dispatchers (`benchmark --help` lists them), or paths of policies (.safetensors)."""
     slots_left: int | None = None
     """Slots left, the present one included; by default half of the horizon."""
 

@@ -39,8 +39,8 @@ class RegimesArgs(ResultArgs):
     ratios: tuple[float, ...] = (0.9, 1.0, 1.1)
     """Renewable ratios: mean harvest / mean demand of the myopic dispatcher."""
     dispatchers: tuple[str, ...] = ("myopic",)
-    """Names of the dispatchers. Where theory applies, curves are drawn from the slot distribution; elsewhere they are
-    simulated, which is far slower."""
+    """Names of dispatchers (`benchmark --help` lists them), or paths of policies (.safetensors). Where theory applies,
+    curves are drawn from the slot distribution; elsewhere they are simulated, which is far slower."""
     episodes: int = 100
     """Episodes behind each curve."""
     horizon: int = 10_000

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents import Dispatcher
-from energy_route_env import EnergyRouteEnv, Scenario, Trace
+from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
 from energy_route_env.checks import require, require_whole
 from energy_route_env.core.attempts import tried_models
 from energy_route_env.core.batch import Batch
@@ -50,7 +50,7 @@ def draw_traces(scenario: Scenario, episodes: Iterable[int], seed: int) -> list[
 
 
 def simulate(
-    scenario: Scenario,
+    scenario: str | Scenario,
     dispatcher: Dispatcher,
     episodes: int,
     seed: int = 0,
@@ -60,7 +60,7 @@ def simulate(
     """Run a dispatcher through whole episodes; its own overhead adds to the scenario's.
 
     Args:
-        scenario: where.
+        scenario: where, as a name or a value.
         dispatcher: who decides.
         episodes: how many episodes.
         seed: seed of the traces; every dispatcher meets the same ones.
@@ -74,6 +74,7 @@ def simulate(
     """
     require_whole("episodes", episodes, 1)
     require_whole("seed", seed, 0)
+    scenario = make_scenario(scenario)
     horizon = scenario.horizon_slots
     allowed = f"rising whole numbers from 1 to the horizon, {horizon}"
     slots = rising_slots("checkpoints", [horizon] if checkpoints is None else checkpoints, allowed, horizon)

@@ -15,14 +15,14 @@ class TableArgs:
     """How to read a table of outcomes."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Pairs: one of question, model, correct, joules, output_tokens, seconds, run, prompt_length, family, and what the
-    file calls it."""
+    """Columns of the table of outcomes, where the file calls them otherwise. Pairs: one of question, model, correct,
+    joules, output_tokens, seconds, run, prompt_length, family, and the file's name for it."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """Pairs: a model as the file calls it, and what the entry shall be called."""
+    """Names of the table's models. Pairs: a model as the file calls it, and what its entry shall be called."""
     entries: tuple[str, ...] = ()
-    """Entries to keep; by default all. Questions that lack one of them are left out."""
+    """Entries of the table to keep; by default all. Questions that lack one of them are left out."""
     test_share: float = TEST_SHARE
-    """Share of the questions that is for testing, by the hash of their names."""
+    """Share of the table's questions that is for testing, by the hash of their names."""
     joules_per_token: Mapping[str, float] = field(default_factory=dict)
     """Pairs: an entry, and the joules of an output token, in place of a column of joules."""
     configurations: Path | None = None
@@ -30,9 +30,10 @@ class TableArgs:
     configured: Mapping[str, str] = field(default_factory=dict)
     """Pairs: an entry, and its model in that table."""
     gpu: str = "H100"
-    """The GPU to take from it."""
+    """The GPU to take from the table of configurations."""
     serving_batch: float = 64.0
-    """The batch size to take from it: answers written at once. Between two that were measured it is interpolated."""
+    """The batch size to take from the table of configurations: answers written at once. Between two that were measured
+    it is interpolated."""
     precision: str | None = None
     """The weights' precision, needed where a model was measured in several."""
     n_gpus: int | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import eval.benchmark
+from agents import NAMES
 from energy_route_env.checks import InputError, MissingExtra
 from eval.__main__ import COMMANDS, main
 from eval.recorded import WorldArgs
@@ -161,6 +162,48 @@ def test_help_shows_every_flag_with_its_text(
     if issubclass(arguments, ResultArgs):
         assert "Seed of all randomness; 0 is the benchmark's." in shown
         assert "Replace an existing folder of that name." in shown
+
+
+def helped(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What --help of a command prints, or what is printed after a mistake."""
+    monkeypatch.setattr(sys, "argv", ["eval", *command.split()])
+    with pytest.raises(SystemExit):
+        main()
+    return " ".join("".join(capsys.readouterr()).replace("│", "").split())
+
+
+def test_help_names_every_dispatcher(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = helped("benchmark --help", monkeypatch, capsys)
+    shown = shown[shown.index("--dispatchers") : shown.index("--episodes")]
+    assert [name for name in NAMES if name not in shown] == []
+
+
+def test_help_shows_a_commands_own_options_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = helped("benchmark --help", monkeypatch, capsys)
+    places = [shown.index(flag) for flag in ("--scenarios", "--figures", "--seed", "--columns", "--n-gpus", "--part")]
+    assert places == sorted(places)
+
+
+def test_after_a_typo_the_options_of_that_command_are_suggested(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = helped("plan --raio 1", monkeypatch, capsys)
+    assert "Perhaps you meant: --ratio {None}|FLOAT Renewable ratio: mean harvest" in shown
+    assert "--ratios" not in shown
+    assert "run python -m eval plan --help" in shown
+    assert "Available subcommands: benchmark, figures" in helped("benchmrk", monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(("episodes", "is_few"), [("99", True), ("100", False)])
+def test_few_episodes_are_noted(
+    episodes: str, is_few: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [*SMALL[:-1], episodes, "--results", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["eval", *arguments])
+    main()
+    assert ("Note: with fewer than 100 episodes" in capsys.readouterr().out) == is_few
 
 
 def test_seven_commands_share_the_arguments_of_the_results() -> None:

@@ -34,6 +34,13 @@ def test_episodes_go_on_beyond_a_batch_as_if_there_were_none() -> None:
     assert len(np.unique(many.balance["harvested_j"])) == BATCH_SIZE + 5
 
 
+def test_a_scenario_may_be_given_by_its_name() -> None:
+    uncertain = make_scenario("uncertain")
+    named = simulate("uncertain", make_dispatcher("myopic", "uncertain"), episodes=3)
+    given = simulate(uncertain, make_dispatcher("myopic", uncertain), episodes=3)
+    assert np.array_equal(named.auxiliary_j, given.auxiliary_j)
+
+
 def test_traces_depend_on_the_seed_alone() -> None:
     ran = {name: simulate(UNCERTAIN, make_dispatcher(name, UNCERTAIN), 6, 9) for name in NAMES}
     for result in ran.values():

@@ -56,18 +56,23 @@ class PPOArgs(TableArgs):
     continuing: bool = False
     """Hide the time left and treat the horizon as a truncation."""
     shaping: Shaping = "none"
-    """Reward shaping: none; by a potential, brownian (value function), optimum, or prices or hindsight (both of the
-    hindsight bound); or expected, which is brownian with the mean over the difficulty's noise in the place of a task's
-    own energy."""
+    """Reward shaping, which leaves the ranking of policies (docs/training.md).
+    none: minus what is drawn.
+    brownian: by the Brownian value function; anywhere, but it misleads where tasks can wait.
+    expected: the same, less the chance of a task's own energy; where no task can wait and failures are ignored.
+    optimum: by dynamic programming; where the dispatcher `optimal` fits.
+    prices: by mean prices of the hindsight bound; where tasks can wait and the battery is finite.
+    hindsight: by each episode's own prices of that bound; where tasks can wait."""
     clone: str = ""
-    """Name of a dispatcher to learn from before PPO; by default none. Then the value function learns alone for the
-    first tenth of the decisions."""
+    """A dispatcher to learn from before PPO, by its name (`python -m eval benchmark --help` lists them) or as a
+    policy's path (.safetensors); by default none. Then the value function learns alone for the first tenth of the
+    decisions."""
     seed: int = 0
     """Seed of the first training."""
     seeds: int = 1
     """How many independent trainings, one for each seed from the first on. Their spread is reported."""
     changes: tyro.conf.OmitArgPrefixes[PPOSettings] = field(default_factory=PPOSettings)
-    """By default as in the table of train/settings.py."""
+    """What is unset by default is taken from train/settings.py, for this scenario and shaping."""
     curve_points: int = 20
     """Evaluations while training."""
     curve_episodes: int = 500

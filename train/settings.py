@@ -12,7 +12,8 @@ class PPOSettings(TypedDict, total=False):
     """Settings of Stable-Baselines3's PPO. Its documentation explains the terms."""
 
     steps: int
-    """Decisions to train on, in all environments together."""
+    """Decisions to train on, in all environments together. Rollouts are whole: rounded up to a multiple of num_envs x
+    rollout_steps, often 256 x 64 = 16,384."""
     num_envs: int
     """Environments stepped together."""
     rollout_steps: int
