@@ -144,16 +144,24 @@ class Scenario:
         tasks = self.arrival_rate * self.horizon_slots
         require(tasks <= MOST, "arrival_rate * horizon_slots", tasks, f"at most {MOST} tasks in an episode")
         with np.errstate(all="ignore"):
-            energies = np.append(self.expected_energy_j(self.difficulties), self.myopic_moments)
+            self._check_energies()
             variance = np.square(self.mean_demand_j * self.renewable_ratio * np.float64(self.harvest_cv or 1.0))
-        parts = "models, difficulties, difficulty_noise and queries_per_task"
-        finite = bool(np.isfinite(energies).all() and (energies > 0).all())
-        require(finite, "expected energy of a task", float(energies.max()), f"finite and above 0: mind {parts}")
         parts = "renewable_ratio and harvest_cv"
         require(bool(np.isfinite(variance)), "variance of the harvest", float(variance), f"finite: mind {parts}")
         if self.over_latency:
             latency = float(self.latency_s(self.difficulties).max())
             require(math.isfinite(latency), "latency of a query", latency, "finite: mind models and difficulties")
+
+    def _check_energies(self) -> None:
+        allowed = "finite and above 0: mind models, difficulties, difficulty_noise and queries_per_task"
+        expected, moments = self.expected_energy_j(self.difficulties).T, np.array(self.myopic_moments)[:, None]
+        energies = [
+            (f"energy of a task on {name}", values) for name, values in zip(self.models.names, expected, strict=True)
+        ]
+        energies += zip(("energy of a task", "squared energy of a task"), moments, strict=True)
+        for name, values in energies:
+            good = np.isfinite(values) & (values > 0)
+            require(bool(good.all()), f"expected {name}", float(values[good.argmin()]), allowed)
 
     def _check_sources(self) -> None:
         weather = self.weather_file

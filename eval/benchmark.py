@@ -64,6 +64,8 @@ class BenchmarkArgs(ResultArgs, TableArgs):
         super().check()
         require_whole("episodes", self.episodes, 2)
         self.world.check()
+        if self.pool is None:
+            self.check_unused()
         require(bool(self.scenarios), "scenarios", self.scenarios, "one or more names")
         alone = self.pool is None or self.scenarios in (("measured",), tuple(SCENARIOS))
         require(alone, "scenarios", self.scenarios, "left out, or 'measured', where a pool is given")

@@ -40,6 +40,8 @@ class MemoryArgs:
     def check(self) -> None:
         require(sys.platform == "linux", "platform", sys.platform, "linux: it says what a process took at its peak")
         require_whole("rows", self.rows, 1000)
+        there = self.folder is None or self.folder.is_dir()
+        require(there, "folder", str(self.folder), "a folder that is there already")
         for name in ("rate", "slot_seconds"):
             require_real(name, getattr(self, name), 0.0, above=True)
 
@@ -52,8 +54,7 @@ def main(args: MemoryArgs) -> None:
         file = Path(folder) / "requests.csv"
         write_log(file, args.rows, args.rate, console)
         start = time.perf_counter()
-        command = [sys.executable, "-c", READ, str(file), str(args.slot_seconds)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        answer = read_log(file, args.slot_seconds)
         seconds, size = time.perf_counter() - start, file.stat().st_size
     rows, slots, counted, peak = answer.split()
     console.print(
@@ -61,6 +62,15 @@ def main(args: MemoryArgs) -> None:
         f"{int(counted):,} requests: {float(peak):.0f} MB at the peak, Python and its libraries included (2^20 bytes).",
         soft_wrap=True,
     )
+
+
+def read_log(file: Path, slot_seconds: float) -> str:
+    """Read the log in a process of its own and return what it says; an InputError shows why that failed."""
+    command = [sys.executable, "-c", READ, str(file), str(slot_seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    last = (done.stderr.splitlines() or ["it said nothing"])[-1].rstrip(".")
+    require(done.returncode == 0, "exit code of the process that read the log", done.returncode, f"0; {last}")
+    return done.stdout
 
 
 def write_log(file: Path, rows: int, rate: float, console: Console) -> None:

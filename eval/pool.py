@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -97,12 +98,12 @@ def question_table(pool: MeasuredPool, policies: Sequence[str] = ()) -> pd.DataF
     """Return a row for each question for testing: the share of its ways that any entry solves, and mean joules.
 
     The joules are of all attempts at it until it is solved or every entry has failed, a column for each dispatcher:
-    those of `ORDERS`, the policy that ships with the project where it fits, and other policies by their paths.
+    those of `ORDERS` and the policy that ships with the project where they fit, and other policies by their paths.
     """
     test, ways = pool.numbers("test"), pool.outcomes.energy_j.shape[-1]
     scenario, traces = alone(pool)
     table: dict[str, Any] = {"question": [pool.outcomes.questions[number] for number in test]}
-    for name in (*ORDERS, *["learned"] * fits("learned", scenario), *policies):
+    for name in (*(name for name in (*ORDERS, "learned") if fits(name, scenario)), *policies):
         result = run_traces(scenario, make_dispatcher(name, scenario), traces)
         table["solved_share"] = result.tally["solved"].reshape(-1, ways).mean(axis=1)  # the same under all
         table[name] = result.balance["consumed_j"].reshape(-1, ways).mean(axis=1)
@@ -127,8 +128,11 @@ def per_solved(spent_j: FloatArray, solved_share: FloatArray) -> Estimate:
     """Return the joules for each solved question, from independent questions: a ratio of means r = E e / E s.
 
     Its error is that of the mean of (e - r s) / E s (the delta method), with Student's t. Given a difference of two
-    dispatchers' joules, it is the interval of the paired difference, since they solve the same.
+    dispatchers' joules, it is the interval of the paired difference, since they solve the same. Where no question is
+    solved, all is nan.
     """
+    if not solved_share.any():
+        return Estimate(math.nan, math.nan, math.nan)
     ratio = float(spent_j.mean() / solved_share.mean())
     spread = Estimate.of((spent_j - ratio * solved_share) / solved_share.mean())
     return Estimate(ratio, spread.standard_error, spread.half_width)
@@ -152,16 +156,49 @@ def dispatcher_table(questions: pd.DataFrame) -> pd.DataFrame:
 def verdicts(questions: pd.DataFrame) -> Iterator[str]:
     """Say of each pair that should stand in this order whether the questions show it."""
     share = questions["solved_share"].to_numpy(float)
+    if not share.any():
+        yield "No entry solves any question for testing: there are no joules for each solved question to compare."
+        return
     known = ["question", "solved_share", "hindsight", REFERENCE, "largest-first"]
     best = questions.drop(columns=known, errors="ignore").mean().idxmin()
+    digits = decimals(per_solved(questions["hindsight"].to_numpy(float), share).mean)
     for less, more in (("hindsight", best), (best, REFERENCE), (REFERENCE, "largest-first")):
+        if np.allclose(questions[more], questions[less], rtol=1e-9, atol=0):
+            yield f"{less} and {more} take the same on each question."
+            continue
         gap = per_solved((questions[more] - questions[less]).to_numpy(float), share)
-        too_few = "not shown, since the interval reaches 0: too few questions, or too weak a hint"
-        shown = "shown" if gap.mean > gap.half_width else too_few
         yield (
-            f"{less} < {more} by {number(gap.mean, 1, 0)} ± {number(gap.half_width, 1, 0)} J for each solved "
-            f"question, on {len(share)} questions: {shown if gap.mean > 0 else 'not so'}."
+            f"{less} < {more} by {_with_interval(gap.mean, gap.half_width, digits)} J for each solved question, on "
+            f"{len(share)} question{'s' * (len(share) > 1)}: {_finding(gap)}."
         )
+
+
+def _finding(gap: Estimate) -> str:
+    """Say whether a difference that should be above 0 is shown to be."""
+    if math.isnan(gap.half_width):
+        return "not shown, since a single question has no interval"
+    if gap.mean > gap.half_width:
+        return "shown"
+    if gap.mean < -gap.half_width:
+        return "not so"
+    return "not shown, since the interval reaches 0: too few questions, or too weak a hint"
+
+
+def decimals(*values: float) -> int:
+    """Return how many decimals show three figures of each of the values, of those that are not above 0 none.
+
+    Example:
+        >>> decimals(0.0123, 45.6), decimals(1234.5)
+        (4, 0)
+    """
+    smallest = min((value for value in values if value > 0), default=1e3)
+    return max(0, 2 - math.floor(math.log10(smallest)))
+
+
+def _with_interval(mean: float, half_width: float, digits: int, sign: str = "") -> str:
+    """Write a mean with the half width of its interval, where it has one."""
+    shown = number(mean, 1, digits, sign)
+    return shown if math.isnan(half_width) else f"{shown} ± {number(half_width, 1, digits)}"
 
 
 def _shown_entries(entries: pd.DataFrame) -> Table:
@@ -174,7 +211,9 @@ def _shown_entries(entries: pd.DataFrame) -> Table:
         "expected_joules": ("seen\nJ", 1.0),
         "expected_chance": ("\n%", 0.01),
     }
-    cells = [[number(value, size, 0) for value in entries[name]] for name, (_, size) in heads.items()]
+    joules = decimals(*entries[["joules", "test_joules", "expected_joules"]].to_numpy(float).ravel())
+    digits = {name: joules if "joules" in name else 0 for name in heads} | {"seconds": decimals(*entries["seconds"])}
+    cells = [[number(value, size, digits[name]) for value in entries[name]] for name, (_, size) in heads.items()]
     rows = zip(entries["entry"], *cells, strict=True)
     title = "Entries: joules and share solved, of all, on test, and as fitted for test"
     return filled_table(["\nentry", *(head for head, _ in heads.values())], rows, title, left=["\nentry"])
@@ -182,8 +221,9 @@ def _shown_entries(entries: pd.DataFrame) -> Table:
 
 def _shown_dispatchers(dispatchers: pd.DataFrame) -> Table:
     heads = ["\ndispatcher", "joules for each\nsolved question", f"minus\n{REFERENCE}", "solved\n%"]
+    digits = decimals(*dispatchers["per_solved_j"])
     pairs = [
-        [f"{number(mean, 1, 0, sign)} ± {number(half, 1, 0)}" for mean, half in zip(means, halves, strict=True)]
+        [_with_interval(mean, half, digits, sign) for mean, half in zip(means, halves, strict=True)]
         for means, halves, sign in (
             (dispatchers["per_solved_j"], dispatchers["per_solved_j_half_width"], ""),
             (dispatchers["difference_j"], dispatchers["difference_j_half_width"], "+"),

@@ -116,10 +116,17 @@ def transfer(args: TransferArgs) -> None:
     gains = [gains_over_myopic(scenario, args) for scenario in (own, recorded)]
     for name in args.dispatchers:
         before, after = (table[name] for table in gains)
-        kept = after.mean / before.mean
-        half = abs(kept) * np.hypot(after.half_width / after.mean, before.half_width / before.mean)
-        rows.append((name, _share(before), _share(after), f"{kept:.1%} ± {half:.1%}"))
+        rows.append((name, _share(before), _share(after), kept(before, after)))
     console.print(filled_table(("dispatcher", "gain, own world", "gain, recorded", "kept"), rows))
+
+
+def kept(before: Estimate, after: Estimate) -> str:
+    """Say what is kept of a gain, with an interval as if both were independent; "-" where there was none."""
+    if before.mean == 0:
+        return "-"
+    share = after.mean / before.mean
+    half = np.hypot(after.half_width, share * before.half_width) / abs(before.mean)
+    return f"{share:.1%} ± {half:.1%}"
 
 
 def gains_over_myopic(scenario: Scenario, args: TransferArgs) -> dict[str, Estimate]:
@@ -177,6 +184,7 @@ class BurstsArgs:
     def check(self) -> None:
         for name in ("blocks", "episodes"):
             require_whole(name, getattr(self, name), 2)
+        require_sequence("block_slots", self.block_slots, "one or more numbers of slots")
 
 
 def bursts(args: BurstsArgs) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ class ResultArgs:
 class ResultFolder:
     """A folder of results that appears whole or not at all.
 
-    While the run goes on, its parts are in `<name>.partial` beside it. A killed run leaves them there; the next run of
-    that name renames them to `<name>.killed-<number>`.
+    From the first file on, the run's parts are in `<name>.partial` beside it. A killed run leaves them there; the next
+    run of that name renames them to `<name>.killed-<number>`.
 
     Without a name it is called <kind>-<date>-<time>. `overwrite` replaces an existing folder of that name, once the new
     one is complete; else that raises an InputError, as does a name that is not a plain one.
@@ -57,14 +58,20 @@ class ResultFolder:
     def __init__(self, results: Path, name: str | None, kind: str, overwrite: bool = False) -> None:
         name = name or f"{kind}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
         require(Path(name).name == name and name not in (".", ".."), "name", name, "a plain folder name")
-        self.path, self.partial = results / name, results / f"{name}.partial"
+        self.path = results / name
         if self.path.exists() and not overwrite:
             raise InputError(f"{self.path} exists already: give another --name, or --overwrite to replace it.")
-        if self.partial.exists():
-            names = (self.partial.with_suffix(f".killed-{number}") for number in itertools.count(1))
-            self.partial.rename(next(name for name in names if not name.exists()))
-        self.partial.mkdir(parents=True)
         self._parts: list[Path] = []
+
+    @cached_property
+    def partial(self) -> Path:
+        """Where the run's files go until it has finished, made for the first of them."""
+        partial = self.path.with_name(f"{self.path.name}.partial")
+        if partial.exists():
+            names = (partial.with_suffix(f".killed-{number}") for number in itertools.count(1))
+            partial.rename(next(name for name in names if not name.exists()))
+        partial.mkdir(parents=True)
+        return partial
 
     def save_part(self, name: str, table: pd.DataFrame) -> None:
         self._parts.append(self.partial / f"{name}.csv.gz")

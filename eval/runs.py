@@ -12,8 +12,6 @@ from energy_route_env.checks import InputError
 from eval.rollout import simulate
 
 ROUTING = ("oracle", "myopic", "scaling-law", "variance-aware", "optimal", "error-0.05", "fixed-0", "fixed-1", "random")
-PICKY = ("scaling-law", "variance-aware", "optimal")
-"""Those of them that do not fit every scenario."""
 ORDERS = ("cascade", "calibrated", "best-order", "largest-first", "hindsight")
 """Those that fit where failures are retried; the third takes a measured pool."""
 DEFERRAL = ("greedy-deferral", "surplus-deferral", "cheap-hours", "receding-climatology")
@@ -59,17 +57,21 @@ def scenario_at(name: str, ratio: float | None) -> Scenario:
 
 def make_run(scenario: Scenario, name: str) -> Run:
     """Return the run of the dispatcher of this name; an InputError says if it is unknown or does not fit."""
-    return Run(scenario, name, make_dispatcher(name, scenario))
+    try:
+        return Run(scenario, name, make_dispatcher(name, scenario))
+    except InputError as error:
+        raise InputError(f"{name} in {scenario.name}: {error}") from error
 
 
 def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[str]:
     """Name the dispatchers to run in a scenario, the reference first; by default all that fit it."""
-    fitting = [name for name in ROUTING if name not in PICKY or fits(name, scenario)]
-    fitting += [name for name in ORDERS if scenario.retries and fits(name, scenario)]
+    if wanted:
+        return list(dict.fromkeys((REFERENCE, *wanted)))
     plain = ("cheap-hours",) * (scenario.grid_source is None)
-    fitting += [name for name in DEFERRAL if scenario.can_wait and name not in plain and fits(name, scenario)]
-    fitting += ["learned"] * (scenario.name in shipped_policies())
-    return list(dict.fromkeys((REFERENCE, *(wanted or fitting))))
+    deferral = [name for name in DEFERRAL if name not in plain]
+    names = (*ROUTING, *ORDERS * scenario.retries, *deferral * scenario.can_wait)
+    learned = ["learned"] * (scenario.name in shipped_policies())
+    return list(dict.fromkeys((REFERENCE, *(name for name in names if fits(name, scenario)), *learned)))
 
 
 def has_optimum(scenario: Scenario) -> bool:

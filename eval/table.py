@@ -1,7 +1,7 @@
 """Tables of outcomes, as the command line names them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from energy_route_env.checks import InputError, require
@@ -38,6 +38,12 @@ class TableArgs:
     """The weights' precision, needed where a model was measured in several."""
     n_gpus: int | None = None
     """How many GPUs; by default as few as were measured at that batch size."""
+
+    def check_unused(self) -> None:
+        """Raise an InputError where one of these options is given: there is no table to read."""
+        for option in fields(TableArgs):
+            value, default = (getattr(args, option.name) for args in (self, TableArgs()))
+            require(value == default, option.name, value, "left out where there is no pool")
 
     def read(self, file: Path) -> MeasuredPool:
         """Return the pool of a table."""

@@ -168,6 +168,7 @@ LEVELS = [(field, value) for field in ("difficulty", "observed_difficulty") for 
         ({"harvest_j": [1.0, -2.0]}, "harvest_j[1]", "-2.0", "finite and at least 0"),
         ({"harvest_j": [1e308, 1e308]}, "sum(harvest_j)", "inf", "at most 1e+300 J"),
         ({"harvest_j": [6e299, 6e299]}, "sum(harvest_j)", "1.2e+300", "at most 1e+300 J"),
+        ({"energy_j": [[1e308], [1e308]]}, "sum(energy_j)", "inf", "at most 1e+300 J"),
         ({"harvest_j": []}, "harvest_j.shape", "(0,)", "one slot or more"),
         ({"harvest_j": [[1.0, 2.0]]}, "harvest_j.shape", "(1, 2)", "(1,)"),
         ({"harvest_j": [[1.0], [1.0, 2.0]]}, "harvest_j", "[[1.0], [1.0, 2.0]]", "an array of"),

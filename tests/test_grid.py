@@ -149,3 +149,8 @@ def test_a_recorded_file_is_refused_by_file_and_column(tmp_path: Path, text: str
 def test_a_missing_file_is_refused_with_those_that_ship() -> None:
     with pytest.raises(InputError, match=r"'no.csv', but it must be the path of a CSV file, or one of .*ercot_2022"):
         _ = HarvestFile("no.csv", ("wind_mw",)).mean_j
+
+
+def test_a_byte_order_mark_is_no_part_of_a_columns_name(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("wind,sun\n1,2\n", encoding="utf-8-sig")
+    assert read_columns(str(tmp_path / "own.csv"), ("wind", "sun")) == ([1.0], [2.0])

@@ -4,18 +4,21 @@ import copy
 import gzip
 import hashlib
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agents import make_dispatcher
 from energy_route_env import EnergyRouteEnv, Trace, make_scenario
 from energy_route_env.checks import InputError, MissingExtra
 from energy_route_env.pool.measured import Estimates, MeasuredPool
 from energy_route_env.pool.outcomes import Rates, read_outcomes
 from energy_route_env.pool.token_rates import token_rates
 from energy_route_env.scenarios import measured_scenario, training_scenario
+from eval.rollout import simulate
 
 SHIPPED = "misguided_energy.csv"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -78,8 +81,26 @@ def test_tokens_become_joules_and_seconds_by_the_rates(tmp_path: Path) -> None:
 
 def test_a_compressed_table_is_the_same(tmp_path: Path) -> None:
     plain = table(tmp_path)
-    (tmp_path / "table.csv.gz").write_bytes(gzip.compress(plain.read_bytes()))
-    assert read_outcomes(tmp_path / "table.csv.gz").digest == read_outcomes(plain).digest
+    for name in ("table.csv.gz", "TABLE.CSV.GZ"):
+        (tmp_path / name).write_bytes(gzip.compress(plain.read_bytes()))
+        assert read_outcomes(tmp_path / name).digest == read_outcomes(plain).digest
+
+
+@pytest.mark.parametrize(
+    "encode", [lambda text: text.encode("utf-8-sig"), lambda text: text.replace("\n", "\r\n").encode()]
+)
+def test_a_table_that_excel_wrote_is_the_same(encode: Callable[[str], bytes], tmp_path: Path) -> None:
+    plain = table(tmp_path)
+    (tmp_path / "excel.csv").write_bytes(encode(plain.read_text().partition("\n")[2]))
+    assert read_outcomes(tmp_path / "excel.csv").digest == read_outcomes(plain).digest
+
+
+def test_what_looks_like_a_comment_below_the_head_is_a_part_of_a_question(tmp_path: Path) -> None:
+    names = ["Task\n# A\n\nAnswer.", "Task\n# B\n\nAnswer.", "#3"]
+    rows = [f'"{name}",m,1,10,0,5,maths,1' for name in names]
+    assert read_outcomes(table(tmp_path, rows)).questions == tuple(names)
+    with pytest.raises(InputError, match="row 13: joules is '-1'"):
+        read_outcomes(table(tmp_path, [*rows, "", "x,m,1,-1,0,5,maths,1"]))
 
 
 def test_parquet_is_the_same_or_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,8 +113,10 @@ def test_parquet_is_the_same_or_says_what_it_needs(tmp_path: Path, monkeypatch: 
     csv = pytest.importorskip("pyarrow.csv")
     from pyarrow import parquet
 
-    parquet.write_table(csv.read_csv(plain, csv.ReadOptions(skip_rows=1)), path)
-    assert read_outcomes(path).digest == read_outcomes(plain).digest
+    columns = csv.read_csv(plain, csv.ReadOptions(skip_rows=1))
+    for name in ("table.parquet", "table.pq", "TABLE.PARQUET"):
+        parquet.write_table(columns, tmp_path / name)
+        assert read_outcomes(tmp_path / name).digest == read_outcomes(plain).digest
     path.write_bytes(b"none")
     with pytest.raises(InputError, match="must be a table in Parquet"):
         read_outcomes(path)
@@ -106,6 +129,11 @@ def test_parquet_is_the_same_or_says_what_it_needs(tmp_path: Path, monkeypatch: 
         ("short,small,1,-10,2,5,maths,1", "row 9: joules is '-10', but it must be a finite number, at least 0"),
         ("short,small,1,nan,2,5,maths,1", "row 9: joules is 'nan'"),
         ("short,small,1,many,2,5,maths,1", "row 9: joules is 'many'"),
+        ("short,small,1,1_0,2,5,maths,1", "row 9: joules is '1_0'"),
+        (
+            "short,small,1,1e51,2,5,maths,1",
+            "row 9: joules is '1e51', but it must be a finite number, at least 0 and at most 1e+50",
+        ),
         (",small,1,10,2,5,maths,1", "row 9: question is '', but it must be a name"),
         ("short,small,1,10,1,5,maths,1", "row 9: question 'short': run '1' of 'small' on this question stands in"),
         ("short,small,1,10,2,6,maths,1", "row 9: question 'short': family and prompt_length differ from row 3"),
@@ -125,6 +153,8 @@ def test_a_bad_row_is_refused_with_file_row_and_reason(row: str, reason: str, tm
         ({"columns": {"joule": "joules"}}, "column 'joule' is unknown; the nearest valid one is 'joules'"),
         ({"columns": {"joules": "Joules"}}, "'Joules' is unknown; the nearest valid one is 'joules'"),
         ({"entries": ["smal"]}, "'smal' is unknown; the nearest valid one is 'small'"),
+        ({"entries": ["small", "large", "small"]}, "entry is 'small', but it must be named once"),
+        ({"names": {"smal": "S"}}, "model of .* 'smal' is unknown; the nearest valid one is 'small'"),
         ({"rates": Rates({"small": 1.0})}, "'output_tokens' is unknown"),
     ],
 )
@@ -137,6 +167,36 @@ def test_an_entry_without_a_rate_is_refused(tmp_path: Path) -> None:
     path = table(tmp_path, ["a,m,1,200"], "question,model,correct,output_tokens")
     with pytest.raises(InputError, match=r"row 3: joules per token of 'm' is unknown; the nearest valid one is 'mm'"):
         read_outcomes(path, rates=Rates({"mm": 1.0}))
+    with pytest.raises(
+        InputError, match=r"joules per token: entry of .* 'mm' is unknown; the nearest valid one is 'm'"
+    ):
+        read_outcomes(path, rates=Rates({"m": 1.0, "mm": 1.0}))
+
+
+def test_an_entry_that_is_not_asked_for_needs_no_rate(tmp_path: Path) -> None:
+    path = table(tmp_path, ["a,m,1,200", "a,n,1,10", "b,n,1,10"], "question,model,correct,output_tokens")
+    outcomes = read_outcomes(path, rates=Rates({"m": 2.0}), entries=["m"])
+    assert outcomes.energy_j.tolist() == [[[400.0]]] and outcomes.dropped == 1
+
+
+UNREADABLE = {
+    "twice.csv": (b"question,model,model\nq,a,b\n", "column of .*twice.csv is 'model', but it must be named once"),
+    "long.csv": (b"question\n" + b"x" * 140_000, "field larger than field limit"),
+    "open.csv": (b'question,model\na,"b\nc,d\n', "unexpected end of data"),
+    "latin.csv": ("question\n\xe9".encode("latin-1"), "can't decode byte 0xe9"),
+    "cut.csv.gz": (gzip.compress(b"question\n" * 100)[:-10], "ended before the end-of-stream marker"),
+    "torn.csv.gz": (gzip.compress(b"question\n")[:10] + b"\xff" * 20, "while decompressing data"),
+    "plain.csv.gz": (b"question\n", "Not a gzipped file"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_file_that_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
+    content, reason = UNREADABLE[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=reason) as error:
+        read_outcomes(tmp_path / name)
+    assert name in str(error.value)
 
 
 def test_what_is_no_table_of_outcomes_is_refused(tmp_path: Path) -> None:
@@ -251,6 +311,7 @@ def test_a_split_without_questions_and_estimates_that_do_not_fit_are_refused(poo
     with pytest.raises(InputError, match=r"test_share is 1\.0, .* \(now \{'training': 0, 'testing': 52\}\)"):
         replace(pool, test_share=1.0)
     for energy_j, chance, reason in (
+        ([[1.0] * 6] * 52, np.ones((52, 6)), r"estimates\.energy_j is 'list', but it must be a numpy array of numbers"),
         (np.ones((52, 5)), np.ones((52, 6)), r"estimates\.energy_j\.shape is \(52, 5\)"),
         (np.zeros((52, 6)), np.ones((52, 6)), r"estimates\.energy_j\[0, 0\] is 0\.0, .* above 0"),
         (np.ones((52, 6)), np.full((52, 6), 1.5), r"estimates\.chance\[0, 0\] is 1\.5, .* in \[0, 1\]"),
@@ -275,6 +336,21 @@ def test_the_scenario_asks_held_out_questions_and_trains_on_the_others(pool: Mea
     assert set(drawn.difficulty) <= set(scenario.difficulties) and drawn.solved.shape == (drawn.n_tasks, 6)
 
 
+def test_latencies_that_a_table_does_not_have_are_not_known_at_any_difficulties(pool: MeasuredPool) -> None:
+    """Two of the three difficulties lie nearer to each other than to the third: they are no table to look up in."""
+    scenario = make_scenario(measured_scenario(replace_outcomes(pool, seconds=None)), horizon_slots=5)
+    uneven = replace(scenario, difficulties=tuple(scenario.difficulties[at] for at in (0, 1, 5)))
+    for asked in (scenario, uneven):
+        result = simulate(asked, make_dispatcher("myopic", asked), 3)
+        assert np.isnan(result.latency_s).all() and np.isfinite(result.cost).all()
+
+
+def test_an_entry_that_takes_nothing_in_a_family_is_named(tmp_path: Path) -> None:
+    rows = [f"q{k},{m},1,{j},0,5,{k % 2},1" for k in range(40) for m, j in (("dear", 9), ("free", k % 2))]
+    with pytest.raises(InputError, match=r"energy of a task on free is 0\.0, but it must be finite and above 0"):
+        measured_scenario(MeasuredPool.from_table(table(tmp_path, rows)))
+
+
 def test_no_observation_tells_questions_of_a_family_apart(pool: MeasuredPool) -> None:
     env = EnergyRouteEnv(make_scenario("measured", horizon_slots=1))
     seen = [env.reset(options={"trace": Trace.of([0.0], [0], [number])})[0] for number in pool.questions("test")]
@@ -290,6 +366,10 @@ CONFIGURATION_ROWS = [
     "org/a,H100,bf16,2,64,60,0.2,10",
     "org/a,B200,bf16,1,8,8,1,1",
     "org/a,B200,fp8,1,8,8,1,1",
+    "org/zero,H100,bf16,1,16,16,0,20",
+    "org/none,H100,bf16,1,16,0,1,20",
+    "org/late,H100,bf16,1,64,64,1,20",
+    "org/late,H100,bf16,2,16,16,3,20",
 ]
 CONFIGURATION_HEAD = (
     "model_id,gpu_model,weight_precision,num_gpus,max_num_seqs,avg_batch_size,energy_per_token_joules,median_itl_ms"
@@ -312,6 +392,7 @@ def test_rates_are_measured_ones_or_lie_between_them(configurations: Path) -> No
 def test_as_few_gpus_as_were_measured_at_such_a_batch_size(configurations: Path) -> None:
     assert token_rates(configurations, {"x": "org/a"}, "H100", 62).joules["x"] == pytest.approx(0.2)
     assert token_rates(configurations, {"x": "org/a"}, "H100", 60, n_gpus=2).joules["x"] == pytest.approx(0.2)
+    assert token_rates(configurations, {"x": "org/late"}, "H100", 16).joules["x"] == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(
@@ -324,6 +405,12 @@ def test_as_few_gpus_as_were_measured_at_such_a_batch_size(configurations: Path)
         ({"n_gpus": 4}, r"number of GPUs \(H100\) of org/a is 4, but it must be one of \[1, 2\]"),
         ({"batch_size": 65}, "batch size of org/a is 65, but it must be from 60 to 64: measured were 60"),
         ({"batch_size": 7}, "batch size of org/a is 7, but it must be from 8 to 32: measured were 8, 32"),
+        ({"batch_size": "8"}, "batch_size is '8', but it must be a finite number above 0"),
+        (
+            {"models": {"x": "org/zero"}},
+            "row 8: energy_per_token_joules is '0', but it must be a finite number, above 0",
+        ),
+        ({"models": {"x": "org/none"}}, "row 9: avg_batch_size is '0', but it must be a finite number, above 0"),
     ],
 )
 def test_what_was_not_measured_is_refused(changes: dict, reason: str, configurations: Path) -> None:

@@ -1,5 +1,6 @@
 """What the command `pool` computes from a table, and how a table is named on the command line."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from test_measured import CONFIGURATIONS, OUTCOMES, needs
 
 from energy_route_env.checks import InputError
 from energy_route_env.pool.measured import MeasuredPool
+from energy_route_env.scenarios import measured_scenario
 from eval import benchmark
 from eval.__main__ import main
 from eval.benchmark import BenchmarkArgs
-from eval.pool import dispatcher_table, entry_table, per_solved, question_table, verdicts
+from eval.pool import decimals, dispatcher_table, entry_table, per_solved, question_table, verdicts
+from eval.runs import dispatcher_names
 from eval.table import TableArgs
 
 COMPLETE = ("gemma-2-2b-it", "gemma-2-9b-it", "Meta-Llama-3.1-8B-Instruct", "gemma-2-27b-it")
@@ -48,9 +51,72 @@ def test_a_verdict_is_shown_only_where_the_interval_leaves_out_0() -> None:
     columns = {"solved_share": [1.0, 0.5, 1.0], "hindsight": [1.0, 2.0, 3.0], "best-order": [2.0, 3.1, 4.0]}
     columns |= {"calibrated": [9.0, 9.0, 9.0], "cascade": [1.0, 4.0, 9.0], "largest-first": [1.0, 1.0, 1.0]}
     said = list(verdicts(pd.DataFrame(columns)))
-    assert said[0].startswith("hindsight < best-order by 1 ± 1 J") and said[0].endswith("on 3 questions: shown.")
-    assert said[1].startswith("best-order < cascade by 2 ± ") and "not shown, since the interval reaches 0" in said[1]
-    assert said[2].startswith("cascade < largest-first by -4 ± ") and said[2].endswith("not so.")
+    assert said[0].startswith("hindsight < best-order by 1.24 ± ") and said[0].endswith("on 3 questions: shown.")
+    assert (
+        said[1].startswith("best-order < cascade by 1.96 ± ") and "not shown, since the interval reaches 0" in said[1]
+    )
+    assert said[2].startswith("cascade < largest-first by -4.40 ± ") and "the interval reaches 0" in said[2]
+    columns |= {"largest-first": [-9.0, -5.0, 1.0], "best-order": [1.0, 2.0, 3.0]}
+    said = list(verdicts(pd.DataFrame(columns)))
+    assert said[0] == "hindsight and best-order take the same on each question."
+    assert said[2].endswith(": not so.")
+
+
+# Tables of few or many entries and questions
+
+
+def written(folder: Path, entries: int = 3, questions: int = 30, solved: int = 1) -> Path:
+    rows = [
+        {"question": f"q{k}", "model": f"m{m}", "correct": solved * int((k + m) % 3 == 0), "joules": (m + 1) / 8}
+        for k in range(questions)
+        for m in range(entries)
+    ]
+    pd.DataFrame(rows).to_csv(folder / "own.csv", index=False)
+    return folder / "own.csv"
+
+
+def shown(options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    monkeypatch.setattr(sys, "argv", ["eval", "pool", *options])
+    main()
+    return capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"entries": 17}, "calibrated < cascade by"),
+        ({"solved": 0}, "No entry solves any question for testing"),
+        ({"questions": 3}, "on 1 question: not shown, since a single question has no interval."),
+        ({"entries": 1}, "cascade and largest-first take the same on each question."),
+    ],
+)
+def test_any_table_has_its_sentences(
+    fields: dict[str, int],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown([str(written(tmp_path, **fields)), "--results", str(tmp_path)], monkeypatch, capsys)
+    assert said in text and not re.search("inf|nan", text)
+    assert ("best-order" in text) == (fields.get("entries", 0) < 17)
+
+
+def test_joules_are_shown_with_three_figures_or_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = shown([str(written(tmp_path)), "--results", str(tmp_path)], monkeypatch, capsys)
+    assert re.search(r"m0 +0\.125 ", text) and re.search(r"hindsight +0\.\d{3} ± 0\.\d{3} ", text)
+    assert [decimals(*values) for values in ((0.0123, 45.6), (1234.5,), (9.99,), ())] == [4, 0, 2, 0]
+
+
+def test_a_run_that_fails_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, results = tmp_path / "none.safetensors", tmp_path / "results"
+    monkeypatch.setattr(sys, "argv", ["eval", "pool", "--policies", str(policy), "--results", str(results)])
+    with pytest.raises(SystemExit, match=r"none\.safetensors"):
+        main()
+    assert not results.exists()
 
 
 def test_the_shares_and_scores_of_entries_are_those_of_the_table() -> None:
@@ -77,6 +143,7 @@ def test_a_table_is_named_by_its_columns_and_rates(tmp_path: Path) -> None:
         ({"configurations": Path("x"), "joules_per_token": {"a": 1.0}}, "give one of them"),
         ({"configurations": Path("x")}, "configured is .*, but it must be pairs"),
         ({"joules_per_token": {"small": 0.0}}, "joules per token of small is 0.*, but it must be .* above 0"),
+        ({"joules_per_token": {"small": 1e51}}, "joules per token of small is 1e.51, but it must be .* at most 1e.50"),
     ],
 )
 def test_rates_that_contradict_each_other_are_refused(changes: dict, reason: str, tmp_path: Path) -> None:
@@ -94,6 +161,11 @@ def test_the_command_line_takes_pairs_and_refuses_in_one_line(tmp_path: Path, mo
     monkeypatch.setattr(sys, "argv", ["eval", "pool", file, "--columns", "joules", "J", *place])
     with pytest.raises(SystemExit, match=r"^error: column of .*small.csv 'J' is unknown; the nearest"):
         main()
+
+
+def test_a_pool_of_one_entry_has_the_dispatchers_that_fit_it(tmp_path: Path) -> None:
+    names = dispatcher_names(measured_scenario(MeasuredPool.from_table(written(tmp_path, entries=1))))
+    assert {"myopic", "fixed-0", "cascade"} <= set(names) and not {"error-0.05", "fixed-1"} & set(names)
 
 
 def test_the_benchmark_runs_on_a_table(tmp_path: Path) -> None:

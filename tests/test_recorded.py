@@ -19,8 +19,19 @@ from energy_route_env.world.grid import RecordedGrid
 from energy_route_env.world.harvest import HarvestFile, RecordedHarvest
 from energy_route_env.world.recorded import Part, Record, draw_starts
 from energy_route_env.world.traces import read_log, read_power, read_rates
+from eval import memory
 from eval.__main__ import main as run_command_line
-from eval.recorded import TransferArgs, WorldArgs, gain, gains_over_myopic, mean_cost, predicted_j
+from eval.recorded import (
+    BurstsArgs,
+    TransferArgs,
+    WorldArgs,
+    bursts,
+    gain,
+    gains_over_myopic,
+    kept,
+    mean_cost,
+    predicted_j,
+)
 from eval.statistics import Estimate
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -148,8 +159,9 @@ def test_what_recorded_arrivals_cannot_be_is_refused() -> None:
     for make in (RecordedArrivals, RateArrivals):
         with pytest.raises(InputError, match=r"mean is 0.0, but it must be a finite number above 0"):
             make(Record(COUNTS), 0.0)
-    with pytest.raises(InputError, match=r"cv is 0.0, but it must be a finite number above 0"):
-        RateArrivals(Record(COUNTS), 1.0, 0.0)
+    for cv in (0.0, 1e-200):
+        with pytest.raises(InputError, match=rf"cv is {cv}, but it must be a finite number at least 1e-08"):
+            RateArrivals(Record(COUNTS), 1.0, cv)
 
 
 # What sources declare
@@ -334,6 +346,18 @@ def test_transfer_compares_the_gains_in_both_worlds(
     assert shown.count("%") >= 8 and "greedy-deferral" in shown
 
 
+def test_what_is_kept_of_a_gain_has_the_interval_of_a_ratio() -> None:
+    """Of 10 ± 1 % half is kept, 5 ± 2 %: the errors of 10 % and 40 % are one of 41 %, if they are independent."""
+    assert kept(Estimate(0.1, 0.005, 0.01), Estimate(0.05, 0.01, 0.02)) == "50.0% ± 20.6%"
+    assert kept(Estimate(0.1, 0.005, 0.01), Estimate(0.0, 0.0, 0.0)) == "0.0% ± 0.0%"
+    assert kept(Estimate(0.0, 0.0, 0.0), Estimate(0.0, 0.0, 0.0)) == "-"
+
+
+def test_bursts_without_blocks_are_refused() -> None:
+    with pytest.raises(InputError, match=r"block_slots is \(\), but it must be one or more numbers of slots"):
+        bursts(BurstsArgs("none.csv", block_slots=()))
+
+
 def test_bursts_shows_both_predictions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -352,6 +376,22 @@ def test_memory_writes_reads_and_removes_a_log(
     shown = capsys.readouterr().out
     assert "Read 5,000 rows" in shown and "MB at the peak" in shown
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak")
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"folder": Path("none")}, "folder is 'none', but it must be a folder that is there already"),
+        (
+            {"slot_seconds": 1e-10},
+            r"process that read the log is 1, but it must be 0; .*InputError: slot_seconds is 1e-10",
+        ),
+    ],
+)
+def test_why_memory_was_not_measured_is_said(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        memory.main(memory.MemoryArgs(**({"rows": 1000} | fields)))
 
 
 def test_a_log_and_rates_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from agents import Dispatcher, make_dispatcher
 from agents.policies import shipped_policies
 from energy_route_env import SCENARIOS, Decision, Scenario, make_scenario
 from eval.gap import optimal_value
+from eval.pool import question_table
 from eval.regret import regret_j
 from eval.rollout import simulate
 from eval.statistics import Estimate
@@ -106,6 +107,13 @@ def test_in_gusty_the_policy_is_level_with_surplus_deferral() -> None:
     learned, best = (drawn(scenario, name, 500) for name in ("learned", "surplus-deferral"))
     difference = Estimate.of(learned - 1.01 * best)
     assert difference.mean <= 4 * difference.standard_error
+
+
+def test_in_measured_the_policy_takes_no_more_for_a_question_than_the_best_order() -> None:
+    """On every question for testing, where nobody has learned from: the two try the entries in the same order."""
+    questions = question_table(make_scenario("measured").models)
+    assert questions["learned"].to_numpy() == pytest.approx(questions["best-order"].to_numpy())
+    assert questions["learned"].sum() < questions["cascade"].sum()
 
 
 @pytest.mark.parametrize("name", shipped_policies())

@@ -99,8 +99,9 @@ def test_the_record_is_json_whatever_the_arguments_are(tmp_path: Path) -> None:
 def test_before_the_end_there_is_only_the_partial_folder_with_its_parts(tmp_path: Path) -> None:
     results = tmp_path / "not" / "there yet"
     folder = ResultFolder(results, "run", "benchmark")
-    assert entries(results) == ["run.partial"]
+    assert not results.exists()
     folder.save_part("part-001", SHORT)
+    assert entries(results) == ["run.partial", "run.partial/part-001.csv.gz"]
     folder.save_part("part-002", LONG)
     assert entries(results) == ["run.partial", "run.partial/part-001.csv.gz", "run.partial/part-002.csv.gz"]
     pd.testing.assert_frame_equal(pd.read_csv(results / "run.partial" / "part-001.csv.gz"), SHORT)

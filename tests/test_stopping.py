@@ -332,6 +332,7 @@ def test_a_riskier_stopping_draws_more_on_the_same_mean() -> None:
         ({"stopping": "late", "dispersion": 0.3}, "dispersion is 0.3"),
         ({"stopping": "on_success", "dispersion": 1.5}, "dispersion is 1.5, but it must be .* at most 1"),
         ({"stopping": "on_success", "dispersion": -0.1}, "dispersion is -0.1"),
+        ({"stopping": "on_success", "dispersion": 1e-200}, "dispersion is 1e-200, but it must be 0, or 1e-08 or more"),
         ({"stopping": "on_success", "overspend": 0.5}, "overspend is 0.5, but it must be 0 unless stopping is 'late'"),
         ({"stopping": "late", "overspend": -0.5}, "overspend is -0.5"),
         ({"stopping": "late", "overspend": np.inf}, "overspend is inf"),

@@ -73,6 +73,11 @@ def test_gusty_is_level_with_surplus_deferral(tmp_path: Path) -> None:
     assert results["ratio_to_surplus-deferral"].mean() <= 1.02
 
 
+def test_measured_finds_an_order_as_good_as_the_best_on_the_training_questions(tmp_path: Path) -> None:
+    results = trained(tmp_path, scenario="measured", shaping="brownian", final_episodes=2000)
+    assert results["ratio_to_best-order"].mean() <= 1.01
+
+
 @pytest.mark.parametrize("name", ["paper", "uncertain"])
 def test_a_cards_command_trains_a_policy_as_good_as_the_shipped_one(name: str, tmp_path: Path) -> None:
     shipped = Path(__file__).parents[1] / "agents" / "policies" / f"{name}.safetensors"

@@ -98,6 +98,8 @@ class PPOArgs(TableArgs):
             require_whole(name, getattr(self, name), low)
         require(self.name == Path(self.name).name, "name", self.name, "a plain folder name")
         require(self.pool is None or self.scenario == "measured", "scenario", self.scenario, "'measured' with a pool")
+        if self.pool is None:
+            self.check_unused()
         if self.clone:
             make_dispatcher(self.clone, self.make_scenario())  # its name
         shapeless = self.shaping == "none" or not self.continuing

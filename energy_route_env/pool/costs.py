@@ -1,6 +1,7 @@
 """What tasks take on a pool's models, from a table where their difficulties are a scenario's own."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,6 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 from energy_route_env.checks import require
 from energy_route_env.pool.base import Attempts, Pool, PossibleAttempts
 from energy_route_env.units import FloatArray, IntArray
+
+Compute: TypeAlias = Callable[[ArrayLike], FloatArray]
+IsBad: TypeAlias = Callable[[FloatArray], NDArray[np.bool_]]
+
+
+def _not_finite(values: FloatArray) -> NDArray[np.bool_]:
+    return ~np.isfinite(values)
 
 
 class TaskCosts:
@@ -41,8 +49,11 @@ class TaskCosts:
         return self._look_up("success_chance", observed, lambda d: self._pool.success_chance(d, self._noise))
 
     def latency_s(self, difficulty: ArrayLike) -> FloatArray:
-        """Seconds of one query of these true difficulties on every model, shape `difficulty.shape + (n_models,)`."""
-        return self._look_up("latency_s", difficulty, self._pool.latency_s)
+        """Seconds of one query of these true difficulties on every model, shape `difficulty.shape + (n_models,)`.
+
+        They are nan where the pool does not know them.
+        """
+        return self._look_up("latency_s", difficulty, self._pool.latency_s, np.isinf)
 
     def draw_attempts(self, rng: np.random.Generator, difficulty: FloatArray) -> Attempts | None:
         """Draw what happens to tasks of these true difficulties, shape (n,), on every model (see `Pool`)."""
@@ -63,11 +74,11 @@ class TaskCosts:
         attempts = self._pool.possible_attempts(difficulty)
         return attempts._replace(energy_j=self._queries * attempts.energy_j)
 
-    def _look_up(self, name: str, difficulty: ArrayLike, compute: Callable[[ArrayLike], FloatArray]) -> FloatArray:
+    def _look_up(self, name: str, difficulty: ArrayLike, compute: Compute, is_bad: IsBad = _not_finite) -> FloatArray:
         wanted = np.asarray(difficulty, float)
         at = self._index(wanted)
         if not (self._levels.take(at) == wanted).all():
-            return _finite(wanted, compute)
+            return _checked(wanted, compute, is_bad)
         if name not in self._tables:
             self._tables[name] = compute(self._levels)
         return self._tables[name].take(at, axis=0)
@@ -78,11 +89,11 @@ class TaskCosts:
         return np.fmin(np.fmax(steps, 0), self._last).astype(np.int64)  # nan becomes 0
 
 
-def _finite(wanted: FloatArray, compute: Callable[[ArrayLike], FloatArray]) -> FloatArray:
+def _checked(wanted: FloatArray, compute: Compute, is_bad: IsBad) -> FloatArray:
     """Compute, and refuse a difficulty that takes no finite number of joules or seconds."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         values = compute(wanted)
-    bad = ~np.isfinite(values).all(axis=-1)
+    bad = is_bad(values).any(axis=-1)
     if bad.any():
         require(False, "difficulty", float(wanted[bad].ravel()[0]), "large enough (easy enough) for a finite energy")
     return values

@@ -23,7 +23,11 @@ TEST_SHARE = 0.5
 
 
 class Estimates(NamedTuple):
-    """What a dispatcher may see of n questions: estimates that never used their own outcomes."""
+    """What a dispatcher may see of n questions: estimates from outcomes of the training questions alone.
+
+    So no question for testing is seen by its own outcomes. Those of a training question are a part of its family's
+    mean: families with few training questions teach a policy to trust what it sees too much.
+    """
 
     energy_j: FloatArray
     """Expected joules of a run on every entry, shape (n, n_models)."""
@@ -75,9 +79,9 @@ class MeasuredPool(Pool):
     def _check_estimates(self) -> None:
         shape = self.outcomes.energy_j.shape[:2]
         for name, array in () if self.estimates is None else self.estimates._asdict().items():
-            require(
-                np.shape(array) == shape, f"estimates.{name}.shape", np.shape(array), f"{shape}, questions and entries"
-            )
+            real = isinstance(array, np.ndarray) and array.dtype.kind in "iuf"
+            require(real, f"estimates.{name}", type(array).__name__, "a numpy array of numbers")
+            require(array.shape == shape, f"estimates.{name}.shape", array.shape, f"{shape}, questions and entries")
             ok = np.isfinite(array) & (array >= 0) & ((array > 0) if name == "energy_j" else (array <= 1))
             allowed = "finite and above 0" if name == "energy_j" else "in [0, 1]"
             require_array(f"estimates.{name}", array, ok, allowed)

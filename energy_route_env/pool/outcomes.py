@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from energy_route_env.checks import InputError, require, require_known, require_real
-from energy_route_env.pool.rows import Row, read_rows, require_columns
+from energy_route_env.pool.rows import MOST, Row, read_rows, require_columns
 from energy_route_env.units import FloatArray
 
 COLUMNS = (
@@ -111,10 +111,13 @@ def read_outcomes(
             rows of a question disagree on its prompt's length or its family.
         MissingExtra: if the file is Parquet and pyarrow is not installed.
     """
-    rows = read_rows(file)
+    rows, wanted = read_rows(file), tuple(entries)
     known = _columns_in(rows, dict(columns or {}), rates)
-    table = [_read(row, known, dict(names or {}), rates) for row in rows]
-    kept = _entries(table, entries, str(file))
+    require_known(f"model of {file}", names or (), {row.values[known["model"]].strip() for row in rows})
+    table = [_read(row, known, dict(names or {}), rates, wanted) for row in rows]
+    kept = _entries(table, wanted, str(file))
+    if rates is not None:
+        require_known(f"joules per token: entry of {file}", rates.joules, {run.entry for run in table})
     runs = _gather(table, set(kept))
     complete = [question for question, found in runs.items() if len(found) == len(kept)]
     every = f"{list(kept)}: no question has a run of each; mind --entries" if kept else "one or more"
@@ -147,17 +150,13 @@ def _columns_in(rows: list[Row], columns: dict[str, str], rates: Rates | None) -
     return {name: column for name, column in called.items() if column in rows[0].values}
 
 
-def _read(row: Row, known: dict[str, str], names: dict[str, str], rates: Rates | None) -> _Run:
-    """Check a row."""
+def _read(row: Row, known: dict[str, str], names: dict[str, str], rates: Rates | None, wanted: tuple[str, ...]) -> _Run:
+    """Check a row; without wanted entries all are."""
     model = row.text(known["model"])
     entry = names.get(model, model)
-    if rates is not None:
+    if rates is not None and entry in (wanted or (entry,)):
         require_known(f"{row.file}, row {row.number}: joules per token of", [entry], rates.joules)
-        tokens = row.real(known["output_tokens"])
-        joules, seconds = tokens * rates.joules[entry], tokens * rates.seconds.get(entry, math.nan)
-    else:
-        joules = row.real(known["joules"])
-        seconds = row.real(known["seconds"]) if "seconds" in known else math.nan
+    joules, seconds = _taken(row, known, entry, rates)
     return _Run(
         row=row,
         question=row.text(known["question"]),
@@ -171,13 +170,23 @@ def _read(row: Row, known: dict[str, str], names: dict[str, str], rates: Rates |
     )
 
 
-def _entries(table: Iterable[_Run], wanted: Sequence[str], file: str) -> tuple[str, ...]:
+def _taken(row: Row, known: dict[str, str], entry: str, rates: Rates | None) -> tuple[float, float]:
+    """Return joules and seconds of a row; nan where they are not known."""
+    if rates is None:
+        return row.real(known["joules"]), row.real(known["seconds"]) if "seconds" in known else math.nan
+    tokens = row.real(known["output_tokens"])
+    return tokens * rates.joules.get(entry, math.nan), tokens * rates.seconds.get(entry, math.nan)
+
+
+def _entries(table: Iterable[_Run], wanted: tuple[str, ...], file: str) -> tuple[str, ...]:
     """Return the entries to keep: those wanted, or all by rising mean joules."""
+    for entry in wanted:
+        require(wanted.count(entry) == 1, "entry", entry, "named once")
     joules: dict[str, list[float]] = {}
     for run in table:
         joules.setdefault(run.entry, []).append(run.joules)
     require_known(f"entry of {file}", wanted, joules)
-    return tuple(wanted) or tuple(sorted(joules, key=lambda entry: (np.mean(joules[entry]), entry)))
+    return wanted or tuple(sorted(joules, key=lambda entry: (np.mean(joules[entry]), entry)))
 
 
 def _gather(table: Iterable[_Run], kept: set[str]) -> dict[str, dict[str, list[_Run]]]:
@@ -227,8 +236,8 @@ def _build(runs: dict[str, dict[str, list[_Run]]], entries: tuple[str, ...], dro
 
 
 def require_rates(joules: Mapping[str, float], seconds: Mapping[str, float]) -> Rates:
-    """Return the rates; an InputError unless each is finite and above 0."""
+    """Return the rates; an InputError unless each is above 0 and at most `MOST`."""
     for kind, rates in (("joules", joules), ("seconds", seconds)):
         for entry, rate in rates.items():
-            require_real(f"{kind} per token of {entry}", rate, 0.0, above=True)
+            require_real(f"{kind} per token of {entry}", rate, 0.0, MOST, above=True)
     return Rates(dict(joules), dict(seconds))

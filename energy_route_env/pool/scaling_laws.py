@@ -260,6 +260,8 @@ class ModelPool(Pool):
         known = "'budget', 'on_success' or 'late'"
         require(self.stopping in get_args(Stopping), "stopping", self.stopping, known)
         require_real("dispersion", self.dispersion, 0.0, on_success.MOST_DISPERSION)
+        least, d = on_success.LEAST_DISPERSION, self.dispersion
+        require(d == 0 or d >= least, "dispersion", d, f"0, or {least} or more")
         require_real("overspend", self.overspend, 0.0)
         for name, kind in (("dispersion", "on_success"), ("overspend", "late")):
             of_use = self.stopping == kind or getattr(self, name) == 0

@@ -23,6 +23,8 @@ than 4e-4 at d = 1; with a harvest that does not vary by less than 4e-4 and 9e-4
 """
 MOST_DISPERSION = 1.0
 """Largest d: beyond, the tail is too heavy for so few nodes."""
+LEAST_DISPERSION = 1e-8
+"""Smallest d but 0: below, nothing changes and 1 / d^2 overflows."""
 RAREST = 2.0**-53
 """Smallest p/m for which attempts are drawn: a float holds every whole number up to 2^53."""
 

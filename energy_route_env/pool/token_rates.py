@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from energy_route_env.checks import InputError, require, require_known
+from energy_route_env.checks import InputError, require, require_known, require_real
 from energy_route_env.pool.outcomes import Rates
 from energy_route_env.pool.rows import Row, read_rows, require_columns
 
@@ -49,6 +49,7 @@ def token_rates(
         InputError: if a model, a GPU, a precision or a number of GPUs is not in the table (with the nearest that is),
             the precision is not clear, or the batch size lies outside of what was measured.
     """
+    require_real("batch_size", batch_size, 0.0, above=True)
     rows = read_rows(file)
     require_columns(rows, COLUMNS)
     rates = {
@@ -71,10 +72,11 @@ def _configurations(
         require(len(precisions) == 1, f"precision of {model} on {gpu}", None, f"given: one of {precisions}")
     rows = _those(rows, "weight_precision", precision or precisions[0], f"precision of {model} on {gpu}")
     counts = sorted({int(row.real("num_gpus")) for row in rows})
-    enough = [count for count in counts if batch_size <= _largest(_with(rows, count))]
-    chosen = n_gpus if n_gpus is not None else (enough or counts[-1:])[0]
+    by_count = {count: [row for row in rows if int(row.real("num_gpus")) == count] for count in counts}
+    nearest = min(counts, key=lambda count: _outside(by_count[count], batch_size))
+    chosen = nearest if n_gpus is None else n_gpus
     require(chosen in counts, f"number of GPUs ({gpu}) of {model}", chosen, f"one of {counts}")
-    return sorted(_with(rows, chosen), key=lambda row: row.real("avg_batch_size"))
+    return sorted(by_count[chosen], key=lambda row: row.real("avg_batch_size"))
 
 
 def _those(rows: list[Row], column: str, value: str, kind: str) -> list[Row]:
@@ -82,22 +84,26 @@ def _those(rows: list[Row], column: str, value: str, kind: str) -> list[Row]:
     return [row for row in rows if row.values[column] == value]
 
 
-def _with(rows: list[Row], n_gpus: int) -> list[Row]:
-    return [row for row in rows if row.real("num_gpus") == n_gpus]
+def _measured(rows: list[Row]) -> tuple[float, float]:
+    """Return the smallest and the largest batch size that rows speak of."""
+    sizes = [row.real(name, above=True) for row in rows for name in ("avg_batch_size", "max_num_seqs")]
+    return min(sizes), max(sizes)
 
 
-def _largest(rows: list[Row]) -> float:
-    return max(row.real("max_num_seqs") for row in rows)
+def _outside(rows: list[Row], batch_size: float) -> float:
+    """Return how far a batch size lies from those; 0 where it lies between them."""
+    low, high = _measured(rows)
+    return max(low - batch_size, batch_size - high, 0.0)
 
 
 def _rate(rows: list[Row], model: str, batch_size: float) -> tuple[float, float]:
     """Return joules and seconds of a token at a batch size."""
     sizes = [row.real("avg_batch_size") for row in rows]
-    low, high = min(row.real("max_num_seqs") for row in rows), _largest(rows)
-    if not min(sizes[0], low) <= batch_size <= high:
-        measured = ", ".join(f"{size:.4g}" for size in sizes)
-        allowed = f"from {sizes[0]:.4g} to {high:g}: measured were {measured}"
+    if _outside(rows, batch_size) > 0:
+        measured, (low, high) = ", ".join(f"{size:.4g}" for size in sizes), _measured(rows)
+        allowed = f"from {low:.4g} to {high:g}: measured were {measured}"
         raise InputError(f"batch size of {model} is {batch_size!r}, but it must be {allowed}.")
     at, known = math.log(batch_size), np.log(sizes)
-    joules, itl_ms = ([row.real(name) for row in rows] for name in ("energy_per_token_joules", "median_itl_ms"))
+    names = ("energy_per_token_joules", "median_itl_ms")
+    joules, itl_ms = ([row.real(name, above=True) for row in rows] for name in names)
     return math.exp(np.interp(at, known, np.log(joules))), math.exp(np.interp(at, known, np.log(itl_ms))) / 1e3

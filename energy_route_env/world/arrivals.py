@@ -11,6 +11,9 @@ from energy_route_env.checks import require, require_real, require_sequence
 from energy_route_env.units import FloatArray, IntArray
 from energy_route_env.world.recorded import Record
 
+LEAST_CV = 1e-8
+"""Smallest coefficient of variation of the times between arrivals: below, nothing changes and 1 / cv^2 overflows."""
+
 
 @runtime_checkable
 class ArrivalSource(Protocol):
@@ -181,7 +184,7 @@ class RateArrivals:
         cv: coefficient of variation of the times between arrivals, at a constant rate.
 
     Raises:
-        InputError: if the mean or the cv is not above 0.
+        InputError: if the mean is not above 0, or the cv is below `LEAST_CV`.
     """
 
     record: Record
@@ -189,7 +192,7 @@ class RateArrivals:
     cv: float = 1.0
 
     def __post_init__(self) -> None:
-        require_real("cv", self.cv, 0.0, above=True)
+        require_real("cv", self.cv, LEAST_CV)
         require_real("mean", self.mean, 0.0, above=True)
 
     @property

@@ -169,7 +169,7 @@ def read_columns(file: str, columns: tuple[str, ...]) -> tuple[FloatArray, ...]:
     Raises:
         InputError: naming file and column if one is missing, or a value is no number or below 0.
     """
-    lines = [line for line in find_file(file).read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line for line in find_file(file).read_text("utf-8-sig").splitlines() if line and not line.startswith("#")]
     names = [name.strip() for name in lines[0].split(",")] if lines else []
     for column in columns:
         require(column in names, f"column of {file}", column, f"one of {names}")
@@ -192,3 +192,8 @@ def find_file(file: str, kind: str = "a CSV file") -> Path:
             return path
     names = sorted(path.name for path in shipped.glob("*.csv"))
     raise InputError(f"file is {file!r}, but it must be the path of {kind}, or one of {names}.")
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a file's ending says that it is Parquet."""
+    return path.suffix.lower() in (".parquet", ".pq")

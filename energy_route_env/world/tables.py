@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from energy_route_env.checks import InputError, MissingExtra, require
 from energy_route_env.units import FloatArray
-from energy_route_env.world.recorded import find_file
+from energy_route_env.world.recorded import find_file, is_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +107,7 @@ def chunks(file: str, columns: tuple[str, ...], rest: bool) -> Iterator[tuple[in
     """
     pd, row = load_pandas(), 0
     path = find_file(file)
-    read = _parquet_chunks if path.suffix in (".parquet", ".pq") else _csv_chunks
+    read = _parquet_chunks if is_parquet(path) else _csv_chunks
     try:
         for chunk in read(path, columns, rest):
             yield row, chunk

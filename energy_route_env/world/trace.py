@@ -109,6 +109,7 @@ class Trace:
         if self.energy_j is not None:
             ok = np.isfinite(self.energy_j) & (self.energy_j >= 0)
             require_array("energy_j", self.energy_j, ok, "finite and at least 0")
+            _require_sum("energy_j", self.energy_j)
 
     def _check_array(self, name: str, kinds: str, length: int, more: tuple[int, ...] = ()) -> None:
         array = getattr(self, name)
@@ -141,15 +142,19 @@ class Trace:
         harvest, slot, horizon = self.harvest_j, self.task_slot, len(self.harvest_j)
         require(horizon > 0, "harvest_j.shape", harvest.shape, "of one slot or more")
         require_array("harvest_j", harvest, np.isfinite(harvest) & (harvest >= 0), "finite and at least 0")
-        with np.errstate(over="ignore"):
-            total_j = float(harvest.sum())
-        require(total_j <= MOST_J, "sum(harvest_j)", total_j, f"at most {MOST_J:g} J in an episode")
+        _require_sum("harvest_j", harvest)
         require_array("task_slot", slot, (slot >= 0) & (slot < horizon), f"a slot from 0 to {horizon - 1}")
         later = np.append(True, slot[1:] >= slot[:-1])[: len(slot)]
         require_array("task_slot", slot, later, "at least the slot of the task before it")
         for name in ("difficulty", "observed_difficulty"):
             require_array(name, getattr(self, name), np.isfinite(getattr(self, name)), "finite")
         require_array("deadline_slots", self.deadline_slots, self.deadline_slots >= 0, "at least 0")
+
+
+def _require_sum(field: str, energies_j: FloatArray) -> None:
+    with np.errstate(over="ignore"):
+        total_j = float(energies_j.sum())
+    require(total_j <= MOST_J, f"sum({field})", total_j, f"at most {MOST_J:g} J in an episode")
 
 
 def _as_array(field: str, value: Any, kind: type) -> np.ndarray:
