@@ -100,7 +100,7 @@ def _row(run: Run, table: pd.DataFrame, setting: Setting) -> dict[str, Any]:
         **_gap(run, setting),
         "auxiliary_j": table["auxiliary_j"].mean(),
         "energy_per_task_j": total["consumed_j"] / max(total["tasks"], 1),
-        "latency_s": (table["latency_s"] * table["tasks"]).sum() / max(total["tasks"], 1),
+        "latency_s": (table["latency_s"] * table["tasks"]).sum(skipna=False) / max(total["tasks"], 1),
         "grid_share": total["auxiliary_j"] / (total["consumed_j"] or 1.0),
         "spilled_share": total["spilled_j"] / (total["harvested_j"] or 1.0),
     }

@@ -212,6 +212,7 @@ def test_a_resumed_run_must_be_the_same_one(tmp_path: Path) -> None:
     ("changes", "sentence"),
     [
         ({"scenario": "papre"}, "scenario 'papre' is unknown; the nearest valid one is 'paper'"),
+        ({"entries": ("a",)}, "entries is ('a',), but it must be left out where there is no pool"),
         ({"changes": {"learning_rate": -1.0}}, "learning_rate is -1.0, but it must be a finite number above 0"),
         (
             {"changes": {"discount": 1.5}, "shaping": "none"},
