@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import tyro
@@ -26,6 +26,7 @@ from eval.terminal import filled_table
 
 BLOCK_DAYS = 10
 """Episodes that begin within the same so many days of a record are taken as one sample."""
+Unit: TypeAlias = Literal["ns", "us", "ms", "s", "min", "h"]
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,23 @@ class WorldArgs:
     """What takes the place of a scenario's own world: docs/scenarios.md says which files are read, and how."""
 
     arrival_log: str | None = None
-    """CSV or Parquet file with a row for each request; its first column is the time."""
+    """CSV or Parquet file with a row for each request."""
     arrival_rates: str | None = None
     """Table of rates: time and requests a second."""
+    arrival_time_column: str = ""
+    """Column of times of the log or the rates; by default the first, or the one that is said to be of times."""
+    arrival_rate_column: str = ""
+    """Column of the rates; by default the one after the times."""
+    arrival_unit: Unit = "s"
+    """Unit of the arrivals' times where they are numbers."""
     harvest_power: str | None = None
     """Series of power: time and W."""
+    harvest_time_column: str = ""
+    """Column of times of the power; by default the first, or the one that is said to be of times."""
+    harvest_power_columns: tuple[str, ...] = ()
+    """Columns of the power, each bringing the same mean; by default the one after the times."""
+    harvest_unit: Unit = "s"
+    """Unit of the power's times where they are numbers."""
     zone: str | None = None
     """Time zone or UTC offset of times without one, and of midnights."""
     block_slots: int | None = None
@@ -72,13 +85,20 @@ def _read(
     arrivals: ArrivalSource | None = None
     harvest: HarvestSource | None = None
     repairs = []
-    for read, file in ((read_log, world.arrival_log), (read_rates, world.arrival_rates)):
-        if file is not None:
-            options: dict[str, Any] = {"zone": world.zone, "block_slots": world.block_slots, "part": world.part}
-            arrivals, repaired = read(file, slot_seconds, mean=mean, **options)
-            repairs.append(repaired)
+    both: dict[str, Any] = {"zone": world.zone, "part": world.part}
+    options = both | {"time_column": world.arrival_time_column, "unit": world.arrival_unit, "mean": mean}
+    options |= {"block_slots": world.block_slots}
+    if world.arrival_log is not None:
+        arrivals, repaired = read_log(world.arrival_log, slot_seconds, **options)
+        repairs.append(repaired)
+    if world.arrival_rates is not None:
+        rate = world.arrival_rate_column
+        arrivals, repaired = read_rates(world.arrival_rates, slot_seconds, rate_column=rate, **options)
+        repairs.append(repaired)
     if world.harvest_power is not None:
-        harvest, repaired = read_power(world.harvest_power, slot_seconds, zone=world.zone, part=world.part)
+        options = both | {"time_column": world.harvest_time_column, "unit": world.harvest_unit}
+        columns = world.harvest_power_columns
+        harvest, repaired = read_power(world.harvest_power, slot_seconds, columns=columns, **options)
         repairs.append(repaired)
     return arrivals, harvest, repairs
 
@@ -162,7 +182,11 @@ class BurstsArgs:
     """Compare E[D_T] on a recorded log, joined from blocks, with long-run theory and with that of Poisson arrivals."""
 
     arrival_log: str
-    """CSV or Parquet file with a row for each request; its first column is the time."""
+    """CSV or Parquet file with a row for each request."""
+    arrival_time_column: str = ""
+    """Column of times; by default the first, or the one that is said to be of times."""
+    arrival_unit: Unit = "s"
+    """Unit of times that are numbers."""
     scenario: str = "paper"
     """Name of the scenario; its renewable ratio stays, its arrival rate is the log's."""
     block_slots: tuple[int, ...] = (10, 30, 60)
@@ -185,7 +209,8 @@ def bursts(args: BurstsArgs) -> None:
     console, rows = Console(), []
     base = make_scenario(args.scenario)
     for length in args.block_slots:
-        source, repairs = read_log(args.arrival_log, base.slot_seconds, block_slots=length)
+        options: dict[str, Any] = {"time_column": args.arrival_time_column, "unit": args.arrival_unit}
+        source, repairs = read_log(args.arrival_log, base.slot_seconds, block_slots=length, **options)
         fields = {"arrival_rate": source.mean, "horizon_slots": length * args.blocks}
         scenario = make_scenario(base, arrival_source=source, **fields)
         found = mean_cost(scenario, args.episodes, args.seed)

@@ -231,22 +231,20 @@ def test_hourly_wind_and_sun_are_read_with_their_clocks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "column", "first"),
+    ("file", "column"),
     [
-        *[
-            ("outcomes_energy/per_query_energy.csv.gz", "task", "crux"),
-            ("outcomes_energy/summary_task_model.csv", "task", ""),
-        ],
-        *[
-            ("reasoning_outcomes/misguided_energy.csv", "question", "trolley"),
-            ("mlenergy_v3/gpqa_configurations.csv", "model_id", ""),
-        ],
-        ("reasoning_outcomes/token_economy.csv", "prompt_id", "one_plus_one"),
+        *[("outcomes_energy/per_query_energy.csv.gz", "task"), ("outcomes_energy/summary_task_model.csv", "task")],
+        *[("reasoning_outcomes/misguided_energy.csv", "question"), ("mlenergy_v3/gpqa_configurations.csv", "model_id")],
+        ("reasoning_outcomes/token_economy.csv", "prompt_id"),
     ],
 )
-def test_measured_tables_without_times_are_refused_with_file_row_and_reason(file: str, column: str, first: str) -> None:
-    with pytest.raises(InputError, match=rf"{column} of .*{Path(file).name}, row 1, is '{first}.*', but .* be a time"):
+def test_measured_tables_without_times_are_refused_with_file_and_reason(file: str, column: str) -> None:
+    with pytest.raises(
+        InputError, match=rf"time_column of .*{Path(file).name} is '', but .*'{column}'.*these are: none"
+    ):
         read_log(measured(file), 1.0)
+    with pytest.raises(InputError, match=rf"{column} of .*{Path(file).name}, row 1, is '.*', but .* be a time"):
+        read_log(measured(file), 1.0, time_column=column)
 
 
 @pytest.mark.slow
@@ -300,7 +298,8 @@ def test_the_benchmark_runs_in_a_recorded_world(
     options = ["--scenarios", "solar", "--ratios", "1", "--dispatchers", "surplus-deferral", "--episodes", "3"]
     run(monkeypatch, ["benchmark", *options, *files, "--results", str(tmp_path), "--name", "run"])
     shown = capsys.readouterr().out
-    assert shown.count("power.csv: 2880 rows; 1") == 1 and "rates.csv: 144 rows; nothing to repair." in shown
+    assert shown.count("power.csv: 2880 rows; times from 't_s' in s: 0 to 2591100, values from 'w', 2880 whole") == 1
+    assert "values from 'rate', 96 whole slots of 900 s; nothing to repair." in shown
     assert (tmp_path / "run" / "summary.csv").is_file()
 
 
@@ -317,10 +316,28 @@ def test_bursts_shows_both_predictions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     times = np.random.default_rng(0).random(3000).cumsum()
-    (tmp_path / "log.csv").write_text("\n".join(["t", *map(str, times)]) + "\n")
-    options = ["--block-slots", "5", "--blocks", "4", "--episodes", "5"]
-    run(monkeypatch, ["bursts", "--arrival-log", str(tmp_path / "log.csv"), *options])
-    assert "log.csv: 3000 rows; nothing to repair." in capsys.readouterr().out
+    (tmp_path / "log.csv").write_text("\n".join(["time,when", *(f"1,{1000 * t}" for t in times)]) + "\n")
+    options = "--block-slots 5 --blocks 4 --episodes 5 --arrival-time-column when --arrival-unit ms"
+    run(monkeypatch, ["bursts", "--arrival-log", str(tmp_path / "log.csv"), *options.split()])
+    assert "log.csv: 3000 rows; times from 'when' in ms: 636.961" in capsys.readouterr().out
+
+
+def test_columns_and_units_are_named_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Decoys of better names stand beside the columns."""
+    power = ["time,k,w,sun", *(f"{k},{15 * k},1,{k % 96 + 1}" for k in range(192))]
+    rates = ["time,k,w,rate", *(f"{k},{k},1,{k % 7 + 1}" for k in range(72))]
+    (tmp_path / "power.csv").write_text("\n".join(power) + "\n")
+    (tmp_path / "rates.csv").write_text("\n".join(rates) + "\n")
+    arrivals = "--arrival-time-column k --arrival-rate-column rate --arrival-unit h --arrival-rates rates.csv"
+    harvest = "--harvest-time-column k --harvest-power-columns sun --harvest-unit min --harvest-power power.csv"
+    monkeypatch.chdir(tmp_path)
+    options = "transfer --episodes 2 --dispatchers surplus-deferral"
+    run(monkeypatch, [*options.split(), *arrivals.split(), *harvest.split()])
+    shown = capsys.readouterr().out
+    assert "times from 'k' in h: 0 to 71, values from 'rate', 288 whole slots of 900 s" in shown
+    assert "times from 'k' in min: 0 to 2865, values from 'sun', 192 whole slots of 900 s" in shown
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak")
