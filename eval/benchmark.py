@@ -81,8 +81,7 @@ def main(args: BenchmarkArgs) -> None:
     console.print(
         f"Benchmark: {len(runs)} runs (scenario x ratio x dispatcher) of {args.episodes} episodes, seed {args.seed}."
     )
-    for repairs in dict.fromkeys(str(found) for scenario in own for found in args.world.repairs(scenario)):
-        console.print(repairs, soft_wrap=True)
+    args.world.tell(console, own)
     with progress_bar(console) as progress:
         tables, best = _run_all(args, runs, progress, folder)
     episodes = pd.concat(tables, ignore_index=True)

@@ -1,5 +1,6 @@
 """Recorded worlds on the command line: one in the place of a scenario's own, and what policies and theory do in it."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
@@ -14,8 +15,8 @@ from energy_route_env.checks import require, require_sequence, require_whole
 from energy_route_env.theory import expected_auxiliary_energy
 from energy_route_env.theory.slot import motion_of, require_theory
 from energy_route_env.units import FloatArray, IntArray, unit_for
-from energy_route_env.world.arrivals import ArrivalSource
-from energy_route_env.world.harvest import HarvestSource
+from energy_route_env.world.arrivals import RateArrivals, RecordedArrivals
+from energy_route_env.world.harvest import RecordedHarvest
 from energy_route_env.world.recorded import Part
 from energy_route_env.world.tables import Repairs
 from energy_route_env.world.traces import read_log, read_power, read_rates
@@ -34,9 +35,9 @@ class WorldArgs:
     """What takes the place of a scenario's own world: docs/scenarios.md says which files are read, and how."""
 
     arrival_log: str | None = None
-    """CSV or Parquet file with a row for each request."""
+    """CSV or Parquet file with a row for each request. Only its shape is used: it is scaled to the scenario's rate."""
     arrival_rates: str | None = None
-    """Table of rates: time and requests a second."""
+    """Table of rates: time and requests a second. Only its shape is used: it is scaled to the scenario's rate."""
     arrival_time_column: str = ""
     """Column of times of the log or the rates; by default the first, or the one that is said to be of times."""
     arrival_rate_column: str = ""
@@ -44,7 +45,7 @@ class WorldArgs:
     arrival_unit: Unit = "s"
     """Unit of the arrivals' times where they are numbers."""
     harvest_power: str | None = None
-    """Series of power: time and W."""
+    """Series of power: time and W. Only its shape is used: it is scaled to the renewable ratio."""
     harvest_time_column: str = ""
     """Column of times of the power; by default the first, or the one that is said to be of times."""
     harvest_power_columns: tuple[str, ...] = ()
@@ -54,7 +55,8 @@ class WorldArgs:
     zone: str | None = None
     """Time zone or UTC offset of times without one, and of midnights."""
     block_slots: int | None = None
-    """Join an episode's arrivals from windows of so many slots, so that theory knows their long-run variance."""
+    """Join an episode's arrivals from windows of so many slots, so that theory knows their long-run variance, and a
+    short record does not repeat."""
     part: Part = "all"
     """Windows of all of the record, or of what is for training or for testing."""
 
@@ -68,9 +70,21 @@ class WorldArgs:
         fields = {"arrival_source": arrivals, "harvest_source": harvest}
         return make_scenario(scenario, **{name: source for name, source in fields.items() if source is not None})
 
-    def repairs(self, scenario: Scenario) -> list[Repairs]:
-        """Return what was repaired in the files."""
-        return _read(self, scenario.slot_seconds, scenario.arrival_rate)[2]
+    def tell(self, console: Console, scenarios: Iterable[Scenario]) -> None:
+        """Print what was read for these scenarios, and how it is scaled; what several have in common once."""
+        for line in dict.fromkeys(line for scenario in scenarios for line in self._report(scenario)):
+            console.print(line, soft_wrap=True, markup=False)
+
+    def _report(self, scenario: Scenario) -> Iterator[str]:
+        arrivals, harvest, repairs = _read(self, scenario.slot_seconds, scenario.arrival_rate)
+        yield from map(str, repairs)
+        if arrivals is not None:
+            factor = arrivals.mean / arrivals.record.mean
+            yield f"{scenario.name}: arrivals scaled by {factor:.2g} to {arrivals.mean:g} tasks a slot."
+        if harvest is not None:
+            ratio, mean_j = scenario.renewable_ratio, scenario.renewable_ratio * scenario.mean_demand_j
+            goal = f"renewable ratio {ratio:g} ({mean_j:.3g} J a slot)"
+            yield f"{scenario.name}: harvest scaled by {mean_j / harvest.mean_j:.2g} to {goal}."
 
 
 RecordedWorld: TypeAlias = Annotated[WorldArgs, tyro.conf.arg(name="")]
@@ -80,11 +94,10 @@ RecordedWorld: TypeAlias = Annotated[WorldArgs, tyro.conf.arg(name="")]
 @lru_cache(maxsize=4)
 def _read(
     world: WorldArgs, slot_seconds: float, mean: float
-) -> tuple[ArrivalSource | None, HarvestSource | None, list[Repairs]]:
+) -> tuple[RecordedArrivals | RateArrivals | None, RecordedHarvest | None, list[Repairs]]:
     """Read the files once for all scenarios of the same slots and rate."""
-    arrivals: ArrivalSource | None = None
-    harvest: HarvestSource | None = None
-    repairs = []
+    arrivals: RecordedArrivals | RateArrivals | None = None
+    harvest, repairs = None, []
     both: dict[str, Any] = {"zone": world.zone, "part": world.part}
     options = both | {"time_column": world.arrival_time_column, "unit": world.arrival_unit, "mean": mean}
     options |= {"block_slots": world.block_slots}
@@ -130,8 +143,7 @@ def transfer(args: TransferArgs) -> None:
     console = Console()
     own = make_scenario(args.scenario)
     recorded = args.world.apply(own)
-    for repaired in args.world.repairs(own):
-        console.print(str(repaired), soft_wrap=True)
+    args.world.tell(console, [own])
     rows = []
     gains = [gains_over_myopic(scenario, args) for scenario in (own, recorded)]
     for name in args.dispatchers:
@@ -220,7 +232,7 @@ def bursts(args: BurstsArgs) -> None:
         cells = [f"{value / size:.2f} ({value / found.mean - 1:+.1%})" for value in (long_run, poisson)]
         shown = f"{found.mean / size:.2f} ± {found.half_width / size:.2f} {unit}"
         rows.append((str(length), f"{dispersion:.2f}", str(scenario.horizon_slots), shown, *cells))
-    console.print(str(repairs), soft_wrap=True)
+    console.print(str(repairs), soft_wrap=True, markup=False)
     heads = ("block", "dispersion", "T", "simulated", "long-run", "Poisson")
     console.print(filled_table(heads, rows))
 

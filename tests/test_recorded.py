@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from energy_route_env import make_scenario
 from energy_route_env.checks import InputError
@@ -20,6 +21,7 @@ from energy_route_env.world.recorded import Part, Record, draw_starts
 from energy_route_env.world.traces import read_log, read_power, read_rates
 from eval.__main__ import main as run_command_line
 from eval.recorded import TransferArgs, WorldArgs, gain, gains_over_myopic, mean_cost, predicted_j
+from eval.runs import scenario_at
 from eval.statistics import Estimate
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -303,6 +305,18 @@ def test_the_benchmark_runs_in_a_recorded_world(
     assert (tmp_path / "run" / "summary.csv").is_file()
 
 
+def test_a_report_says_by_how_much_the_world_was_scaled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Mean rate 4 a second, 3600 a slot. Mean harvest 1000 / pi W."""
+    world = WorldArgs(arrival_rates=rates_file(tmp_path), harvest_power=power_file(tmp_path))
+    world.tell(Console(width=200), [scenario_at("solar", ratio) for ratio in (1, 0.5)])
+    shown = capsys.readouterr().out
+    demand_j = make_scenario("solar").mean_demand_j
+    factor = demand_j / (1000 / math.pi * 900)
+    assert shown.count("solar: arrivals scaled by 0.0011 to 4 tasks a slot.") == 1
+    assert f"solar: harvest scaled by {factor:.2g} to renewable ratio 1 ({demand_j:.3g} J a slot)." in shown
+    assert f"solar: harvest scaled by {factor / 2:.2g} to renewable ratio 0.5 ({demand_j / 2:.3g} J a slot)." in shown
+
+
 def test_transfer_compares_the_gains_in_both_worlds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -326,18 +340,18 @@ def test_columns_and_units_are_named_on_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Decoys of better names stand beside the columns."""
-    power = ["time,k,w,sun", *(f"{k},{15 * k},1,{k % 96 + 1}" for k in range(192))]
+    power = ["time,k,w,sun [w]", *(f"{k},{15 * k},1,{k % 96 + 1}" for k in range(192))]
     rates = ["time,k,w,rate", *(f"{k},{k},1,{k % 7 + 1}" for k in range(72))]
     (tmp_path / "power.csv").write_text("\n".join(power) + "\n")
     (tmp_path / "rates.csv").write_text("\n".join(rates) + "\n")
     arrivals = "--arrival-time-column k --arrival-rate-column rate --arrival-unit h --arrival-rates rates.csv"
-    harvest = "--harvest-time-column k --harvest-power-columns sun --harvest-unit min --harvest-power power.csv"
+    harvest = "--harvest-time-column k --harvest-unit min --harvest-power power.csv --harvest-power-columns"
     monkeypatch.chdir(tmp_path)
     options = "transfer --episodes 2 --dispatchers surplus-deferral"
-    run(monkeypatch, [*options.split(), *arrivals.split(), *harvest.split()])
+    run(monkeypatch, [*options.split(), *arrivals.split(), *harvest.split(), "sun [w]"])
     shown = capsys.readouterr().out
     assert "times from 'k' in h: 0 to 71, values from 'rate', 288 whole slots of 900 s" in shown
-    assert "times from 'k' in min: 0 to 2865, values from 'sun', 192 whole slots of 900 s" in shown
+    assert "times from 'k' in min: 0 to 2865, values from 'sun [w]', 192 whole slots of 900 s" in shown
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak")
