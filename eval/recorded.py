@@ -81,10 +81,21 @@ class WorldArgs:
         if arrivals is not None:
             factor = arrivals.mean / arrivals.record.mean
             yield f"{scenario.name}: arrivals scaled by {factor:.2g} to {arrivals.mean:g} tasks a slot."
+            joined = f", or --block-slots (at most {len(arrivals.record.series)})"
+            window = min(arrivals.record.block_slots or scenario.horizon_slots, scenario.horizon_slots)
+            yield from _repeats(scenario, "arrivals", len(arrivals.record.series), window, joined)
         if harvest is not None:
             ratio, mean_j = scenario.renewable_ratio, scenario.renewable_ratio * scenario.mean_demand_j
             goal = f"renewable ratio {ratio:g} ({mean_j:.3g} J a slot)"
             yield f"{scenario.name}: harvest scaled by {mean_j / harvest.mean_j:.2g} to {goal}."
+            yield from _repeats(scenario, "harvest", len(harvest.series_j), scenario.horizon_slots)
+
+
+def _repeats(scenario: Scenario, what: str, slots: int, window: int, joined: str = "") -> Iterator[str]:
+    """Warn of a record that is shorter than the windows that episodes take from it."""
+    if slots < window:
+        again = f"the record of {slots} slots repeats to fill the {window} that an episode takes from it at once"
+        yield f"Warning: {scenario.name}: {what}: {again}. Take a longer record, a shorter horizon_slots{joined}."
 
 
 RecordedWorld: TypeAlias = Annotated[WorldArgs, tyro.conf.arg(name="")]

@@ -317,6 +317,24 @@ def test_a_report_says_by_how_much_the_world_was_scaled(tmp_path: Path, capsys: 
     assert f"solar: harvest scaled by {factor / 2:.2g} to renewable ratio 0.5 ({demand_j / 2:.3g} J a slot)." in shown
 
 
+@pytest.mark.parametrize(
+    ("horizon", "block", "warned"),
+    [(96, None, []), (97, None, ["arrivals"]), (288, 96, []), (288, 97, ["arrivals"]), (2881, 2, ["harvest"])],
+)
+def test_a_record_that_repeats_within_an_episode_is_warned_of(
+    horizon: int, block: int | None, warned: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rates have 96 slots, the power 2880."""
+    world = WorldArgs(arrival_rates=rates_file(tmp_path), harvest_power=power_file(tmp_path), block_slots=block)
+    world.tell(Console(), [make_scenario("solar", horizon_slots=horizon)])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning: ")]
+    assert [line.split(": ")[2] for line in lines] == warned
+    if horizon == 97:
+        filled = "the record of 96 slots repeats to fill the 97 that an episode takes from it at once"
+        advice = "Take a longer record, a shorter horizon_slots, or --block-slots (at most 96)"
+        assert lines == [f"Warning: solar: arrivals: {filled}. {advice}."]
+
+
 def test_transfer_compares_the_gains_in_both_worlds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
