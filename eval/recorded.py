@@ -1,7 +1,7 @@
 """Recorded worlds on the command line: one in the place of a scenario's own, and what policies and theory do in it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -28,6 +28,19 @@ from eval.terminal import filled_table
 BLOCK_DAYS = 10
 """Episodes that begin within the same so many days of a record are taken as one sample."""
 Unit: TypeAlias = Literal["ns", "us", "ms", "s", "min", "h"]
+
+
+FILES = ("arrival_log", "arrival_rates", "harvest_power")
+NEEDED = {
+    "arrival_time_column": FILES[:2],
+    "arrival_rate_column": FILES[1:2],
+    "arrival_unit": FILES[:2],
+    "block_slots": FILES[:2],
+    "harvest_time_column": FILES[2:],
+    "harvest_power_columns": FILES[2:],
+    "harvest_unit": FILES[2:],
+}
+"""Options of a recorded world, and the files of which they need one; others need any."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +76,16 @@ class WorldArgs:
     def check(self) -> None:
         both = self.arrival_log is not None and self.arrival_rates is not None
         require(not both, "arrival_rates", self.arrival_rates, "left out where there is an arrival_log")
+        for field in fields(self):
+            files, value = NEEDED.get(field.name, FILES), getattr(self, field.name)
+            has_file = value == field.default or any(getattr(self, file) is not None for file in files)
+            require(has_file, field.name, value, f"left out where there is no {' or '.join(files)}")
 
     def apply(self, scenario: Scenario) -> Scenario:
         """Return the scenario with these sources, the arrivals scaled to its own rate."""
         arrivals, harvest, _ = _read(self, scenario.slot_seconds, scenario.arrival_rate)
-        fields = {"arrival_source": arrivals, "harvest_source": harvest}
-        return make_scenario(scenario, **{name: source for name, source in fields.items() if source is not None})
+        sources = {"arrival_source": arrivals, "harvest_source": harvest}
+        return make_scenario(scenario, **{name: source for name, source in sources.items() if source is not None})
 
     def tell(self, console: Console, scenarios: Iterable[Scenario]) -> None:
         """Print what was read for these scenarios, and how it is scaled; what several have in common once."""
@@ -144,6 +161,7 @@ class TransferArgs:
 
     def check(self) -> None:
         self.world.check()
+        require(self.world != WorldArgs(), "recorded world", None, f"given by one or more of {', '.join(FILES)}")
         require_whole("episodes", self.episodes, 2)
         require_sequence("dispatchers", self.dispatchers, "one or more names")
 

@@ -382,6 +382,34 @@ def test_memory_writes_reads_and_removes_a_log(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        *[("--part test", "part is 'test'"), ("--zone Mars", "zone is 'Mars'")],
+        ("--block-slots 4 --harvest-power x", "block_slots is 4"),
+        ("--arrival-time-column t --harvest-power x", "arrival_time_column is 't'"),
+        ("--arrival-unit h --harvest-power x", "arrival_unit is 'h'"),
+        ("--arrival-rate-column r --arrival-log x", "arrival_rate_column is 'r'"),
+        ("--harvest-time-column t --arrival-log x", "harvest_time_column is 't'"),
+        ("--harvest-power-columns w --arrival-log x", r"harvest_power_columns is \('w',\)"),
+        ("--harvest-unit h --arrival-rates x", "harvest_unit is 'h'"),
+    ],
+)
+def test_options_of_a_world_without_its_file_are_refused(
+    line: str, refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=rf"{refused}, but it must be left out where there is no (arrival|harvest)_"):
+        run(monkeypatch, ["transfer", "--episodes", "2", *line.split()])
+
+
+def test_a_transfer_needs_a_recorded_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        SystemExit, match="recorded world is None, but it must be given by one or more of arrival_log, "
+    ):
+        run(monkeypatch, ["transfer", "--episodes", "2"])
+
+
 def test_a_log_and_rates_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match="arrival_rates is 'b', but it must be left out where there is an arrival_log"):
         run(monkeypatch, ["transfer", "--arrival-log", "a", "--arrival-rates", "b"])
