@@ -123,6 +123,11 @@ def test_what_a_record_cannot_be_is_refused(fields: dict[str, Any], message: str
         Record(**({"series": COUNTS} | fields))
 
 
+@pytest.mark.parametrize("series", [np.zeros(4), np.array([1.0, np.nan]), np.array([])])
+def test_data_that_will_be_refused_can_be_named(series: np.ndarray) -> None:
+    assert repr(RecordedHarvest(series, 4)).startswith(f"RecordedHarvest({len(series)} slots of mean ")
+
+
 def test_what_recorded_arrivals_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"record.series.dtype is 'float64', but it must be of whole numbers"):
         RecordedArrivals(Record(COUNTS / 2), 1.0)
