@@ -12,7 +12,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,11 @@ from agents.policies import shipped_policies
 from energy_route_env import Decision, Scenario
 from energy_route_env.checks import InputError
 from energy_route_env.decision import features_of
+from energy_route_env.env import action_masks
 from energy_route_env.files import write_atomically
+from energy_route_env.pool.base import Pool
 from energy_route_env.pool.measured import MeasuredPool
+from energy_route_env.pool.scaling_laws import ModelPool
 
 TRANSFERS = ("renewable_ratio", "horizon_slots")
 """Scenario fields for which a policy is meant to work at other values than the training's."""
@@ -45,18 +48,28 @@ class Learned(Dispatcher):
 
     Args:
         predict: from observations (n, n_features) to actions (n,).
+        masked_in: the scenario, for a policy that is told which actions are allowed: `predict` then takes masks, of
+            shape (n, n_actions), too.
     """
 
-    def __init__(self, predict: Callable[[NDArray[np.float32]], NDArray[np.int64]]) -> None:
-        self._predict = predict
+    def __init__(self, predict: Callable[..., NDArray[np.int64]], masked_in: Scenario | None = None) -> None:
+        self._predict, self._masked_in = predict, masked_in
 
     def act(self, decision: Decision) -> Actions:
-        return self._predict(np.ascontiguousarray(decision.observation))
+        observation = np.ascontiguousarray(decision.observation)
+        if self._masked_in is None:
+            return self._predict(observation)
+        return self._predict(observation, action_masks(self._masked_in, decision.due, decision.tried).astype(bool))
 
     @classmethod
-    def from_sb3(cls, model: Any) -> Learned:
-        """Wrap any Stable-Baselines3 model in memory."""
-        return cls(lambda observation: np.asarray(model.predict(observation, deterministic=True)[0]))
+    def from_sb3(cls, model: Any, masked_in: Scenario | None = None) -> Learned:
+        """Wrap any Stable-Baselines3 model in memory; for sb3-contrib's MaskablePPO, say in which scenario."""
+
+        def predict(observation: NDArray[np.float32], masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+            told = {} if masks is None else {"action_masks": masks}
+            return np.asarray(model.predict(observation, deterministic=True, **told)[0])
+
+        return cls(predict, masked_in)
 
     @classmethod
     def shipped(cls, scenario: Scenario) -> Learned:
@@ -88,7 +101,8 @@ class Learned(Dispatcher):
         _warn_of_differences(Path(path), card, scenario)
         layers = _check_layers(Path(path), weights, card, scenario)
         activation = ACTIVATIONS[card["network"]["activation"]]
-        return cls(lambda observation: _best_action(layers, activation, observation))
+        masked_in = scenario if card["network"].get("masked", False) else None
+        return cls(lambda observation, masks=None: _best_action(layers, activation, observation, masks), masked_in)
 
 
 def observation_meaning(scenario: Scenario) -> dict[str, Any]:
@@ -109,9 +123,19 @@ def _tasks_meaning(scenario: Scenario) -> dict[str, Any]:
 
 
 def trained_for(scenario: Scenario) -> dict[str, Any]:
-    """Return the scenario's other fields for a card: numbers and strings, "inf" for an unlimited battery."""
+    """Return the other fields of scenario and pool for a card: numbers and strings, "inf" for an unlimited battery."""
     known = {"name", "summary", *observation_meaning(scenario)}
-    return {field.name: _plain(getattr(scenario, field.name)) for field in fields(scenario) if field.name not in known}
+    others = {field.name: getattr(scenario, field.name) for field in fields(scenario) if field.name not in known}
+    return {name: _plain(value) for name, value in (others | _pool_fields(scenario.models)).items()}
+
+
+def _pool_fields(pool: Pool) -> dict[str, Any]:
+    """Return what tells the pool from others of the same models; of a table it is the same for training and testing."""
+    if isinstance(pool, MeasuredPool):
+        return {"table": pool.table[:12]}
+    if not isinstance(pool, ModelPool):
+        return {}
+    return {name: getattr(pool, name) for name in ("method", "stopping", "dispersion", "overspend")} | asdict(pool.laws)
 
 
 def _plain(value: Any) -> Any:
@@ -126,7 +150,7 @@ def save_policy(path: Path, layers: Layers, card: dict[str, Any]) -> None:
         path: of the weights, ending in .safetensors.
         layers: `0.weight` (out, in), `0.bias` (out,), `1.weight`, ... from the observation on.
         card: at least `observation` (from `observation_meaning`), `trained_for` (from the function of that name) and
-            `network` ("activation" and "sizes").
+            `network` ("activation", "sizes", and "masked": whether the policy was trained with action masks).
     """
     data = save(dict(layers))
     write_atomically(path, data)
@@ -204,8 +228,10 @@ def _check_layers(path: Path, weights: Layers, card: dict[str, Any], scenario: S
     return [(weights[f"{i}.weight"], weights[f"{i}.bias"]) for i in range(len(sizes) - 1)]
 
 
-def _best_action(layers: Network, activation: Activation, observation: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the action of highest score, shape (n,)."""
+def _best_action(
+    layers: Network, activation: Activation, observation: NDArray[np.float32], masks: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
+    """Return the action of highest score, shape (n,), among those that the masks, shape (n, n_actions), allow."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # on several threads a network this small takes up to ten times as long
     try:
@@ -213,6 +239,9 @@ def _best_action(layers: Network, activation: Activation, observation: NDArray[n
             values = torch.from_numpy(observation)
             for weight, bias in layers[:-1]:
                 values = activation(torch.nn.functional.linear(values, weight, bias))
-            return torch.nn.functional.linear(values, *layers[-1]).argmax(dim=1).numpy()
+            scores = torch.nn.functional.linear(values, *layers[-1])
+            if masks is not None:
+                scores.masked_fill_(torch.from_numpy(~masks), -math.inf)
+            return scores.argmax(dim=1).numpy()
     finally:
         torch.set_num_threads(threads)

@@ -13,7 +13,7 @@ from energy_route_env.decision import Outlook
 from energy_route_env.theory.schedule import Future, best_schedule
 from energy_route_env.theory.slot import require_at_once
 from energy_route_env.units import FloatArray, IntArray
-from energy_route_env.world.forecast import HALF_LIFE_HOURS
+from energy_route_env.world.forecast import persistence_by_slot
 from energy_route_env.world.harvest import RecordedHarvest
 
 NEAR_DAYS = 15
@@ -58,7 +58,7 @@ class RecedingHorizon(Dispatcher):
         horizon, so_far = self.scenario.horizon_slots, seen.grid_weight
         if so_far is None or seen.before.past_grid_weight is None:
             return np.ones(horizon - seen.slot)
-        ahead = persistence(seen.before.past_grid_weight, so_far, horizon)
+        ahead = persistence_by_slot(seen.before.past_grid_weight, so_far, horizon)
         return np.append(so_far[seen.slot :], ahead)
 
     @abstractmethod
@@ -125,14 +125,14 @@ class RecedingHorizon(Dispatcher):
 class OnClimatology(RecedingHorizon):
     """Expects in every slot the mean harvest by time of day of the days around the date, those of the episode left out.
 
-    Without a record it is the mean of the source, without a date that of the whole record. Where the source declares
-    the `correlation` rho of a slot with the next one, the present departure from the mean fades as rho^k.
+    Without a record it is the mean of the source, without a date that of the whole record. The present departure from
+    the mean fades as rho^k, with rho the source's `correlation`.
     """
 
     def harvest_ahead(self, seen: Outlook) -> FloatArray:
         expected_j = climatology_j(self.scenario, seen.before.start_slot)
         ahead_j = expected_j[seen.slot + 1 :]
-        fading = getattr(self.scenario.harvest, "correlation", 0.0) ** np.arange(1.0, len(ahead_j) + 1)
+        fading = self.scenario.harvest.correlation ** np.arange(1.0, len(ahead_j) + 1)
         return ahead_j + fading * (seen.harvest_j[-1] - expected_j[seen.slot])
 
 
@@ -147,7 +147,7 @@ class OnPersistence(RecedingHorizon):
         if past_j is None or len(past_j) != day:
             expected_j = climatology_j(self.scenario, seen.before.start_slot)
             past_j = np.resize(expected_j, day)
-        return persistence(past_j, seen.harvest_j, self.scenario.horizon_slots)
+        return persistence_by_slot(past_j, seen.harvest_j, self.scenario.horizon_slots)
 
 
 class OnFuture(RecedingHorizon):
@@ -157,24 +157,6 @@ class OnFuture(RecedingHorizon):
 
     def harvest_ahead(self, seen: Outlook) -> FloatArray:
         return seen.harvest_j[seen.slot + 1 :]
-
-
-def persistence(past: FloatArray, so_far: FloatArray, n_slots: int) -> FloatArray:
-    """Return the rest of an episode as the last day, plus its latest departure from the day before, which fades.
-
-    Args:
-        past: the day before the episode, shape (slots of a day,).
-        so_far: the episode's slots up to the current one.
-        n_slots: slots of the whole episode.
-
-    Returns:
-        What to expect in each slot after the current one, shape (n_slots - len(so_far),).
-    """
-    series, day_slots = np.append(past, so_far), len(past)
-    n_ahead = n_slots - len(so_far)
-    lead_hours = np.arange(1, n_ahead + 1) * (24 / day_slots)
-    departure = (series[-1] - series[-1 - day_slots]) * 0.5 ** (lead_hours / HALF_LIFE_HOURS)
-    return np.maximum(np.resize(series[-day_slots:], n_ahead) + departure, 0.0)
 
 
 def climatology_j(scenario: Scenario, start_slot: int | None) -> FloatArray:

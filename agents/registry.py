@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -83,11 +84,11 @@ def make_dispatcher(name: str, scenario: Scenario) -> Dispatcher:
     """
     if name.endswith(".safetensors"):
         return _learned().load(name, scenario)
-    stem, _, number = name.rpartition("-")
-    if stem in _WITH_NUMBER:
-        kind, make = _WITH_NUMBER[stem]
+    numbered = re.fullmatch(rf"({'|'.join(_WITH_NUMBER)})-(.*)", name)
+    if numbered is not None:
+        kind, make = _WITH_NUMBER[numbered[1]]
         try:
-            return make(scenario, kind(number))
+            return make(scenario, kind(numbered[2]))
         except ValueError as error:
             raise InputError(f"dispatcher is {name!r}, but its number is not valid: {error}") from error
     if name not in _PLAIN:

@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from energy_route_env.core.attempts import is_tried, tried_models
 from energy_route_env.core.state import Battery, Rules, Scales, State, World
-from energy_route_env.units import FloatArray, IntArray
+from energy_route_env.units import DAY_S, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from energy_route_env.scenario import Scenario
-
-DAY_S = 86_400.0
 
 FEATURES: dict[str, tuple[float, float]] = {
     "battery": (0, 1),
@@ -229,7 +227,7 @@ def _scales(scenario: Scenario) -> Scales:
         battery_j=float(scenario.volatility_j) * math.sqrt(scenario.horizon_slots) or 1.0,
         harvest_j=float(scenario.harvest.mean_j) or 1.0,
         grid_weight=scenario.mean_grid_weight,
-        task_j=float(scenario.myopic_moments[0]),
+        task_j=float(scenario.expected_energy_j(scenario.difficulties).mean()),
         middle_difficulty=float(scenario.middle_difficulty),
         difficulty=(float(high - low) / 2 or 1.0) if scenario.models.difficulty_shown else math.inf,
         slack_slots=float(max(scenario.deadline_slots, 1)),

@@ -121,7 +121,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         self._run = Run(self.scenario)
         self._masks = list(action_masks(self.scenario, np.array([0, 1]), None))
         self._screen = None if render_mode is None else Screen(self.scenario, render_mode)
-        self._over = True
+        self._started, self._over = False, True
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -135,7 +135,7 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
         else:
             require_trace(self.scenario, trace)
         self._run.load(trace)
-        self._over = False
+        self._started, self._over = True, False
         if self._screen is not None:
             self._screen.begin(trace.harvest_j, self._moment())
         return self._run.observation(), self._info(nothing_done(self._run.state))
@@ -210,10 +210,15 @@ class EnergyRouteEnv(gym.Env[Observation, np.int64]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are carried out as given, shape (n_actions,); sb3-contrib looks for this name."""
+        require_started(self._started, "action_masks")
         return self._mask(self._run.tried()).astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
-        """Return the decision at hand as dispatchers see it (n = 1); a privileged one sees the truth too."""
+        """Return the decision at hand as dispatchers see it (n = 1); a privileged one sees the truth too.
+
+        Raises ResetNeeded if no episode has begun.
+        """
+        require_started(self._started, "decision")
         return self._run.decision(privileged)
 
 
@@ -253,6 +258,12 @@ def step_info(outcome: Outcome, action_mask: NDArray[np.int8], tried: NDArray[np
     if tried is not None:
         info |= {"solved": outcome.solved, "tried": tried}
     return info
+
+
+def require_started(started: bool, method: str) -> None:
+    """Require that an episode has begun, with Gymnasium's ResetNeeded."""
+    if not started:
+        raise ResetNeeded(f"No episode has begun: call reset() before {method}().")
 
 
 def require_action(field: str, action: Any, n_actions: int) -> int:

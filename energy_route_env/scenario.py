@@ -17,7 +17,7 @@ from energy_route_env.pool.costs import TaskCosts
 from energy_route_env.pool.noise_grid import STEEPEST, require_noise
 from energy_route_env.pool.scaling_laws import ModelPool
 from energy_route_env.theory.slot import myopic_moments, volatility
-from energy_route_env.units import FloatArray, IntArray
+from energy_route_env.units import DAY_S, FloatArray, IntArray
 from energy_route_env.world.arrivals import (
     ArrivalSource,
     PoissonArrivals,
@@ -32,7 +32,6 @@ from energy_route_env.world.trace import MOST_J, Trace
 
 PAPER_DIFFICULTIES = tuple(np.linspace(1.7, 1.9, 10).tolist())
 PAPER_POOL = ModelPool()
-DAY_S = 86_400.0
 MOST_OVERHEAD_J = 1e150
 """Its square is still finite."""
 MOST_RUN_SLOTS = 1e15

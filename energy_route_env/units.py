@@ -1,4 +1,4 @@
-"""Joules in units that read well, and the types of arrays."""
+"""Joules in units that read well, a day in seconds, and the types of arrays."""
 
 import math
 from typing import Any, TypeAlias
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.integer[Any]]
+
+DAY_S = 86_400.0
 
 UNITS = ((1e12, "TJ"), (1e9, "GJ"), (1e6, "MJ"), (1e3, "kJ"), (1.0, "J"))
 """Units of energy, largest first: joules and name."""

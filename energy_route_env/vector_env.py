@@ -15,7 +15,7 @@ from energy_route_env.checks import InputError, require, require_known, require_
 from energy_route_env.core.batch import Batch
 from energy_route_env.core.state import Outcome
 from energy_route_env.decision import Decision, features_of, observation_space
-from energy_route_env.env import action_masks, require_action, require_trace, step_info
+from energy_route_env.env import action_masks, require_action, require_started, require_trace, step_info
 from energy_route_env.scenario import Scenario
 from energy_route_env.scenarios import make_scenario
 from energy_route_env.world.trace import Trace
@@ -132,10 +132,15 @@ class EnergyRouteVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDA
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are carried out as given, shape (n, n_actions); sb3-contrib looks for this name."""
+        require_started(self._started, "action_masks")
         return action_masks(self.scenario, self._batch.states.due, self._batch.tried()).astype(bool)
 
     def decision(self, privileged: bool = False) -> Decision:
-        """Return the decisions at hand as dispatchers see them; a privileged one sees the truth too."""
+        """Return the decisions at hand as dispatchers see them; a privileged one sees the truth too.
+
+        Raises ResetNeeded if no episode has begun.
+        """
+        require_started(self._started, "decision")
         return self._batch.decision(privileged)
 
     def _valid(self, actions: Any) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ import pandas as pd
 import tyro
 from rich.console import Console
 
-from energy_route_env.checks import InputError
+from energy_route_env.checks import InputError, require_sequence
 from eval.figures import learning_curves_figure, save_figure
 
 
@@ -34,10 +34,10 @@ def gather(runs: tuple[Path, ...]) -> pd.DataFrame:
     """Read the curves of all runs and seeds into one table.
 
     Raises:
-        InputError: if a folder holds no curve.
+        InputError: if there is no folder, or one holds no curve.
     """
     tables = []
-    for run in runs:
+    for run in require_sequence("runs", runs, "one or more folders of training runs"):
         files = sorted(run.glob("seed-*/curve.csv"))
         if not files:
             raise InputError(f"runs holds {str(run)!r}, but each must be the folder of a run, with seed-*/curve.csv.")

@@ -50,7 +50,7 @@ class PlanArgs:
     arrival_rate: float = 1.0
     """Mean tasks per slot."""
     queries_per_task: float = 1.0
-    """Like queries that make up one task."""
+    """Identical queries per task."""
     ratio: float | None = None
     """Renewable ratio: mean harvest / mean demand without errors. 1 where neither this nor the harvest is given."""
     harvest_mean_j: float | None = None
@@ -64,13 +64,14 @@ class PlanArgs:
     budget_j: float | None = None
     """Auxiliary energy in joules that the horizon may take: on average, or with a confidence."""
     confidence: float | None = None
-    """Probability with which the budget shall hold; by default it holds on average."""
+    """Probability with which the budget shall hold, and the quantile to show; by default the budget holds on average
+    and the quantile is 0.95."""
     extra_share: float = 0.01
-    """Share of auxiliary energy that a finite battery may cost on top of an unlimited one."""
+    """The battery to find may draw so much more auxiliary energy than an unlimited one of the same efficiencies."""
     charge_efficiency: float = 1.0
-    """eta_c of that battery, applied to what is stored."""
+    """eta_c of the battery to find, applied to what is stored."""
     discharge_efficiency: float = 1.0
-    """eta_d of that battery, applied to what it supplies."""
+    """eta_d of the battery to find, applied to what it supplies."""
     check_episodes: int = 0
     """Simulate so many episodes beside the prediction of the mean; 0 for none."""
     seed: int = 0
@@ -174,7 +175,7 @@ def auxiliary_table(found: PlanAnswer, check: Estimate | None) -> Table:
         f"{found.quantile_level:.4g} quantile": found.quantile_j,
         "what routing errors add to the mean": found.error_cost_j,
     }
-    table = _energies("Auxiliary energy over the horizon", rows)
+    table = _energies("Auxiliary energy, unlimited lossless battery", rows)
     if check is not None:
         interval = f"{joules(check.mean)} ± {joules(check.half_width)}"
         table.add_row("mean of simulated episodes, 95 % interval", interval, "simulation")
@@ -188,7 +189,8 @@ def needs_table(found: PlanAnswer) -> Table:
     """Tabulate the battery and harvest that are needed."""
     harvests = {"on average": found.harvest_for_mean_j, f"at {found.quantile_level:.4g}": found.harvest_for_quantile_j}
     rows = {f"mean harvest of a slot, budget kept {name}": need for name, need in harvests.items() if need is not None}
-    return _energies("What it needs", {"battery capacity": found.battery_j} | rows, "horizon too long")
+    battery = {"battery capacity": found.battery_j, "mean auxiliary energy with this battery": found.battery_mean_j}
+    return _energies("What it needs", battery | rows, "horizon too long")
 
 
 def router_table(found: PlanAnswer) -> Table:

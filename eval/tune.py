@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import track
 
 from agents import SurplusDeferral
+from energy_route_env.checks import require_whole
 from energy_route_env.units import unit_for
 from eval.rollout import simulate
 from eval.runs import scenario_at
@@ -31,6 +32,7 @@ class TuneArgs:
 
 def main(args: TuneArgs) -> None:
     """Run every threshold and print its auxiliary energy and the paired difference to the default's."""
+    require_whole("episodes", args.episodes, 2)
     scenario = scenario_at(args.scenario, args.ratio)
     console, default = Console(), SurplusDeferral.DEFAULT_THRESHOLD
     costs = {}

@@ -26,8 +26,6 @@ NAN, INF = math.nan, math.inf
         ("variance_aware", "variance-aware"),
         ("myopick", "myopic"),
         ("greedy", "greedy-deferral"),
-        ("error--0.1", None),
-        ("fixed--1", None),
         ("", None),
     ],
 )
@@ -40,6 +38,8 @@ def test_an_unknown_dispatcher_is_told_the_nearest_one(given: str, nearest: str 
     ("given", "value", "allowed"),
     [
         ("error-1.5", "1.5", "at least 0.0 and at most 1.0"),
+        ("error--0.1", "-0.1", "at least 0.0 and at most 1.0"),
+        ("fixed--1", "-1", "0 or more"),
         ("error-nan", "nan", "at least 0.0 and at most 1.0"),
         ("error-often", "often", "number"),
         ("error-", "''", "number"),

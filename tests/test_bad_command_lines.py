@@ -29,9 +29,10 @@ COMMAND_LINES = [
     (f"speed {SHORT} --steps 0", "steps is 0", COUNT_FROM_1),
     (f"speed {SHORT} --single-steps 0", "single_steps is 0", COUNT_FROM_1),
     ("tune-threshold --thresholds 2", "threshold is 2.0", "at most 1.0"),
-    ("tune-threshold --episodes 0", "episodes is 0", COUNT_FROM_1),
+    ("tune-threshold --episodes 1", "episodes is 1", "a whole number, 2 or more"),
     ("tune-threshold --scenario sollar", "'sollar'", "nearest valid one is 'solar'"),
     ("tune-threshold --ratio inf", "renewable_ratio is inf", AT_LEAST_0),
+    ("curves", "runs is ()", "one or more folders of training runs"),
 ]
 
 

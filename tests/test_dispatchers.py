@@ -56,6 +56,7 @@ def test_a_name_makes_its_dispatcher(name: str) -> None:
 
 def test_the_number_in_a_name_is_the_dispatchers() -> None:
     assert make_dispatcher("error-0.2", PAPER).rate == 0.2
+    assert make_dispatcher("error-1e-3", PAPER).rate == 0.001
     assert make_dispatcher("fixed-1", PAPER).model == 1
     assert make_dispatcher("surplus-deferral-0.6", SOLAR).threshold == 0.6
 

@@ -10,7 +10,7 @@ import pytest
 from gymnasium.error import ResetNeeded
 from helpers.envs import VARIANTS, each_variant, episode, feature, make, run, trace
 
-from energy_route_env import Trace
+from energy_route_env import EnergyRouteEnv, EnergyRouteVectorEnv, Trace
 from energy_route_env.pool.scaling_laws import inference_energy
 
 # Actions and infos
@@ -124,6 +124,16 @@ def test_a_step_before_reset_says_that_reset_is_needed(wrapped: bool) -> None:
     env = make("paper") if wrapped else make("paper").unwrapped
     with pytest.raises(ResetNeeded, match="reset"):
         env.step(0)
+
+
+@pytest.mark.parametrize("method", ["decision", "action_masks"])
+def test_a_decision_before_reset_says_that_reset_is_needed(method: str) -> None:
+    message = rf"^No episode has begun: call reset\(\) before {method}\(\)\.$"
+    for envs in (EnergyRouteEnv(), EnergyRouteVectorEnv(2)):
+        with pytest.raises(ResetNeeded, match=message):
+            getattr(envs, method)()
+        envs.reset(seed=0)
+        getattr(envs, method)()
 
 
 def test_a_step_after_the_end_says_that_reset_is_needed() -> None:

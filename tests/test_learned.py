@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,16 @@ from agents.learned import Learned, observation_meaning, save_policy, trained_fo
 from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import InputError
 from energy_route_env.decision import features_of
+from energy_route_env.pool.measured import MeasuredPool
+from energy_route_env.pool.scaling_laws import ModelPool, ScalingLaws
+from energy_route_env.scenarios import measured_scenario, training_scenario
 from energy_route_env.world.arrivals import RateArrivals
 from energy_route_env.world.harvest import RecordedHarvest
 from energy_route_env.world.recorded import Record
 from eval.rollout import simulate
-from train.ppo import policy_layers
+from train.ppo import dispatcher_of, make_model, policy_layers
 from train.sb3_vec_env import SB3EnergyRoute
+from train.settings import settings_for
 
 PAPER = make_scenario("paper", horizon_slots=30)
 SIZES = [9, 8, 2]
@@ -43,7 +48,8 @@ def saved(
 ) -> Path:
     path = folder / "policy.safetensors"
     whole = {"observation": observation_meaning(scenario), "trained_for": trained_for(scenario)}
-    whole["network"] = {"activation": "tanh", "sizes": [len(features_of(scenario)), 8, scenario.n_actions]}
+    sizes = [len(features_of(scenario)), 8, scenario.n_actions]
+    whole["network"] = {"activation": "tanh", "sizes": sizes, "masked": scenario.retries}
     save_policy(path, tensors or layers(), whole | card)
     return path
 
@@ -68,21 +74,12 @@ def test_a_loaded_policy_is_the_saved_network(tmp_path: Path) -> None:
     "scenario", [PAPER, make_scenario("measured", horizon_slots=30)], ids=lambda scenario: scenario.name
 )
 def test_a_saved_ppo_decides_like_the_model_in_memory(scenario: Scenario, tmp_path: Path) -> None:
-    model = PPO(
-        "MlpPolicy",
-        SB3EnergyRoute(scenario, 4),
-        n_steps=8,
-        batch_size=32,
-        policy_kwargs={"net_arch": [8]},
-        seed=3,
-        device="cpu",
-    )
+    settings = settings_for(scenario.name, "none", {"num_envs": 4, "rollout_steps": 8, "hidden_sizes": (8,)})
+    model = make_model(SB3EnergyRoute(scenario, 4), settings, seed=3)
     path = saved(tmp_path, policy_layers(model), scenario)
-    ours, theirs = (
-        simulate(scenario, dispatcher, 50) for dispatcher in (Learned.load(path, scenario), Learned.from_sb3(model))
-    )
-    same = ours.balance["consumed_j"] == theirs.balance["consumed_j"]
-    assert same.mean() >= 0.9  # scores that are equal but for rounding may make an episode differ
+    dispatchers = (Learned.load(path, scenario), dispatcher_of(model, scenario))
+    ours, theirs = (simulate(scenario, dispatcher, 50).balance["consumed_j"] for dispatcher in dispatchers)
+    assert (ours == theirs).mean() >= 0.9  # scores that are equal but for rounding may make an episode differ
 
 
 @pytest.mark.parametrize("algorithm", [PPO, A2C, DQN])
@@ -186,6 +183,11 @@ def test_ratio_and_horizon_may_differ_from_the_trainings(tmp_path: Path) -> None
         ({"charge_efficiency": 0.9, "horizon_slots": 7}, "charge_efficiency was 1.0 and is 0.9"),
         ({"discharge_efficiency": 0.9}, "discharge_efficiency was 1.0 and is 0.9"),
         ({"weather_file": "723170TYA.CSV", "slot_seconds": 900.0}, "weather_file was None and is '723170TYA.CSV'"),
+        ({"models": ModelPool(method="exact")}, "method was 'normal' and is 'exact'"),
+        ({"models": ModelPool(stopping="on_success")}, "stopping was 'budget' and is 'on_success'"),
+        ({"models": ModelPool(stopping="on_success", dispersion=0.5)}, "dispersion was 0.0 and is 0.5"),
+        ({"models": ModelPool(stopping="late", overspend=0.5)}, "overspend was 0.0 and is 0.5"),
+        ({"models": ModelPool(laws=ScalingLaws(skills=40.0))}, "skills was 50.0 and is 40.0"),
     ],
 )
 def test_every_other_difference_from_the_training_is_told(overrides: dict[str, Any], told: str, tmp_path: Path) -> None:
@@ -235,6 +237,29 @@ def test_a_card_that_does_not_say_what_for_is_told_and_a_last_digit_is_not(tmp_p
     Learned.load(saved(tmp_path, trained_for=fields | {"arrival_rate": 1.0 + 1e-12}), PAPER)
     with pytest.warns(UserWarning, match="arrival_rate was 'not recorded' and is 1.0"):
         Learned.load(saved(tmp_path, trained_for={}), PAPER)
+
+
+def test_a_card_that_is_older_than_stopping_means_a_stop_at_the_budget(tmp_path: Path) -> None:
+    path = saved(
+        tmp_path, trained_for={name: value for name, value in trained_for(PAPER).items() if name != "stopping"}
+    )
+    Learned.load(path, PAPER)
+    with pytest.warns(UserWarning, match="stopping was 'budget' and is 'late'"):
+        Learned.load(path, make_scenario(PAPER, models=ModelPool(stopping="late")))
+
+
+def test_another_table_is_told_and_the_other_part_of_the_same_table_is_not(tmp_path: Path) -> None:
+    pool = MeasuredPool.from_table("misguided_energy.csv")
+    scenario = training_scenario(measured_scenario(pool))
+    sizes = [len(features_of(scenario)), scenario.n_actions]
+    card = {"observation": observation_meaning(scenario), "trained_for": trained_for(scenario)}
+    path = saved(tmp_path, layers(sizes), **card, network={"activation": "tanh", "sizes": sizes})
+    fitted = replace(pool, estimates=pool.seen._replace(energy_j=1.1 * pool.seen.energy_j))
+    Learned.load(path, measured_scenario(fitted, "test"))
+    dearer = replace(pool.outcomes, energy_j=2 * pool.outcomes.energy_j)
+    for other in (MeasuredPool(dearer), replace(pool, test_share=0.4)):
+        with pytest.warns(UserWarning, match=r"table was '\w{12}' and is '\w{12}'"):
+            Learned.load(path, measured_scenario(other))
 
 
 def test_loading_takes_torch_and_neither_sb3_nor_pickle(tmp_path: Path) -> None:

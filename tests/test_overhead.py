@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from agents import Dispatcher, ErrorProne, Myopic, Oracle, Router, make_dispatcher, slot_distribution, slot_for_theory
 from energy_route_env import Decision, Scenario, Trace, make_scenario
 from energy_route_env.checks import InputError
-from energy_route_env.pool.scaling_laws import ScalingLaws, inference_energy, router_energy_j
+from energy_route_env.pool.scaling_laws import ModelPool, ScalingLaws, inference_energy, router_energy_j
 from energy_route_env.theory import SlotDistribution, break_even_overhead, exact_expected_auxiliary_energy
 from energy_route_env.theory.planning import PlanQuestion, answer
 from eval.day import slot_by_slot
@@ -173,6 +173,19 @@ def test_the_break_even_overhead_satisfies_its_equation(ratio: float, reference:
     wanted, found = (exact_expected_auxiliary_energy(slot, horizon) for slot in (other, oracle.with_overhead(even)))
     assert even > 20
     assert found == pytest.approx(wanted, rel=1e-7)
+
+
+@pytest.mark.parametrize(("noise", "failing"), [(0.0, 0.1), (0.1, 0.4)])
+def test_where_failures_are_retried_every_attempt_takes_the_break_even_overhead(noise: float, failing: float) -> None:
+    """With noise the energies are gathered: E[D_T] is right to 1e-5, and the overhead to what follows."""
+    models = ModelPool((1e9, 3e9, 1e10), ScalingLaws(failure_probability=failing))
+    scenario = make_scenario("paper", failures="retried", difficulty_noise=noise, models=models)
+    oracle, other = (slot_distribution(make_dispatcher(name, scenario)) for name in ("oracle", "fixed-0"))
+    even = break_even_overhead(oracle, other, 30)
+    charged = slot_distribution(make_dispatcher("oracle", make_scenario(scenario, overhead_j=even)))
+    wanted, found = (exact_expected_auxiliary_energy(slot, 30) for slot in (other, charged))
+    assert even > 10
+    assert found == pytest.approx(wanted, rel=1e-6)
 
 
 def test_in_deficit_the_break_even_overhead_tends_to_the_difference_of_mean_energies() -> None:

@@ -10,10 +10,11 @@ from hypothesis import given
 from test_energy_properties import Episode, at_once, episodes, properties, tolerance
 
 from agents import Dispatcher, Myopic, OnClimatology, OnFuture, OnPersistence, make_dispatcher
-from agents.receding import _in_blocks, climatology_j, persistence
+from agents.receding import _in_blocks, climatology_j
 from energy_route_env import EnergyRouteEnv, Scenario, Trace, make_scenario
 from energy_route_env.decision import Before, Outlook
 from energy_route_env.theory.schedule import Future
+from energy_route_env.world.forecast import persistence_by_slot
 from energy_route_env.world.harvest import BetaGammaHarvest, RecordedHarvest
 from eval.bounds import hindsight_bound, hindsight_bounds
 from eval.rollout import draw_traces, play, run_traces
@@ -127,9 +128,9 @@ def test_new_tasks_fall_due_a_deadline_after_they_came() -> None:
 
 def test_persistence_expects_the_last_day_again_and_a_departure_that_halves_in_six_hours() -> None:
     """Slots of 6 hours: 4 a day. Yesterday 8, 0, 4, 2; today so far 8, 4: 4 above yesterday, then 2, 1, 0.5 ..."""
-    expected = persistence(np.array([8.0, 0.0, 4.0, 2.0]), np.array([8.0, 4.0]), 8)
+    expected = persistence_by_slot(np.array([8.0, 0.0, 4.0, 2.0]), np.array([8.0, 4.0]), 8)
     np.testing.assert_allclose(expected, [4 + 2, 2 + 1, 8 + 0.5, 4 + 0.25, 4 + 0.125, 2 + 0.0625])
-    assert persistence(np.array([8.0, 1.0]), np.array([0.0]), 4).tolist() == [0.0, 0.0, 0.875]
+    assert persistence_by_slot(np.array([8.0, 1.0]), np.array([0.0]), 4).tolist() == [0.0, 0.0, 0.875]
 
 
 def test_on_persistence_the_day_before_the_episode_is_the_first_to_go_by() -> None:
@@ -138,7 +139,7 @@ def test_on_persistence_the_day_before_the_episode_is_the_first_to_go_by() -> No
     for past_j, known in ((np.arange(96.0) ** 2, True), (np.zeros(3), False), (None, False)):
         seen = nothing_waits(49, today_j)._replace(before=Before(960, past_j, None))
         first_j = past_j if known else climatology_j(SOLAR, 960)[:DAY]
-        np.testing.assert_array_equal(dispatcher.harvest_ahead(seen), persistence(first_j, today_j, 288))
+        np.testing.assert_array_equal(dispatcher.harvest_ahead(seen), persistence_by_slot(first_j, today_j, 288))
 
 
 def test_on_future_the_harvest_is_the_traces() -> None:
@@ -173,7 +174,7 @@ def test_what_the_grid_counts_is_forecast_by_persistence_from_the_day_before() -
     carbon = make_scenario("carbon")
     past, so_far = np.arange(1.0, 25.0), np.array([3.0, 5.0])
     seen = nothing_waits(1, np.zeros(2))._replace(before=Before(0, None, past), grid_weight=so_far)
-    ahead = persistence(past, so_far, carbon.horizon_slots)
+    ahead = persistence_by_slot(past, so_far, carbon.horizon_slots)
     np.testing.assert_array_equal(OnClimatology(carbon).grid_ahead(seen), [5.0, *ahead])
     whole = seen._replace(grid_weight=np.arange(168.0))
     np.testing.assert_array_equal(OnFuture(carbon).grid_ahead(whole), np.arange(1.0, 168.0))

@@ -16,7 +16,8 @@ from rich.console import Console
 from energy_route_env import make_scenario
 from energy_route_env.checks import InputError
 from energy_route_env.world.arrivals import ArrivalSource, RateArrivals, RecordedArrivals
-from energy_route_env.world.harvest import RecordedHarvest
+from energy_route_env.world.grid import RecordedGrid
+from energy_route_env.world.harvest import HarvestFile, RecordedHarvest
 from energy_route_env.world.recorded import Part, Record, draw_starts
 from energy_route_env.world.traces import read_log, read_power, read_rates
 from eval.__main__ import main as run_command_line
@@ -82,11 +83,31 @@ def test_an_episode_and_the_day_before_it_lie_within_their_part(part: Part) -> N
         assert met <= days and not met & other
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_of_a_file_harvest_and_grid_are_the_same_days_of_their_part(part: Part, tmp_path: Path) -> None:
+    """Both columns name the hour, from 1 on."""
+    hours = np.arange(1, 24 * 104 + 1)
+    file = tmp_path / "year.csv"
+    file.write_text("\n".join(["wind,price", *(f"{hour},{hour}" for hour in hours)]))
+    grid = RecordedGrid(str(file), "price", 1.0, "EUR")
+    wind = HarvestFile(str(file), ("wind",), part)
+    scenario = make_scenario("carbon", harvest_source=wind, grid_source=grid, horizon_slots=72)
+    days, scale = windows(part, 104, 4), scenario.harvest.mean_j / hours.mean()
+    for seed in range(50):
+        trace = scenario.draw(np.random.default_rng(seed))
+        assert trace.past_harvest_j is not None and trace.past_grid_weight is not None and trace.grid_weight is not None
+        price = np.append(trace.past_grid_weight, trace.grid_weight)
+        np.testing.assert_allclose(np.append(trace.past_harvest_j, trace.harvest_j), scale * price, rtol=1e-12)
+        assert set(((price - 1) // 24).tolist()) <= days
+
+
 def test_training_and_testing_scale_the_harvest_alike() -> None:
     whole, train = (RecordedHarvest(np.arange(1.0, 96 * 104 + 1), 96, part) for part in ("all", "train"))
     assert whole.mean_j == train.mean_j
     with pytest.raises(InputError, match=r"part is 'half', but it must be one of"):
         RecordedHarvest(np.ones(96), 96, "half")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"part is 'half', but it must be one of"):
+        HarvestFile("ercot_2022.csv", ("wind_mw",), "half")  # type: ignore[arg-type]
 
 
 def test_a_record_of_other_slots_than_the_scenarios_is_refused() -> None:

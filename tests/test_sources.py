@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -21,6 +22,7 @@ class TwoValues:
     """A harvest of one's own: 0 or 2 mean, each every other time on average."""
 
     mean_j: float
+    correlation: ClassVar[float] = 0.0
 
     @property
     def variance_j2(self) -> float:
@@ -124,6 +126,7 @@ class Broken:
     mean_j: float = 1.0
     variance_j2: float = 0.0
     long_run_variance_j2: float = 0.0
+    correlation: float = 0.0
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> np.ndarray:
         return np.array(self.drawn)

@@ -30,14 +30,14 @@ def save_checkpoint(path: Path, model: PPO, curve: Curve) -> None:
     write_atomically(path, whole.getvalue())
 
 
-def load_checkpoint(path: Path) -> tuple[PPO, Curve]:
+def load_checkpoint(path: Path, algorithm: type[PPO]) -> tuple[PPO, Curve]:
     """Load what `save_checkpoint` saved. It unpickles, so load only your own files."""
     torch.set_num_threads(1)
     state = torch.load(path, weights_only=False)
     envs, potential = pickle.loads(state["envs"])
     if potential is not None:
         envs = PotentialShaping(envs, potential, resumed=True)
-    model = PPO.load(io.BytesIO(state["algorithm"]), env=envs, device="cpu", force_reset=False)
+    model = algorithm.load(io.BytesIO(state["algorithm"]), env=envs, device="cpu", force_reset=False)
     numpy_state, torch_state = state["random"]
     np.random.set_state(numpy_state)  # noqa: NPY002
     torch.set_rng_state(torch_state)

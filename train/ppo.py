@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
@@ -163,11 +164,16 @@ def make_envs(scenario: Scenario, settings: PPOSettings, shaping: Shaping) -> Ve
     return shape(SB3EnergyRoute(scenario, settings["num_envs"], reward_unit=unit), shaping)
 
 
+def algorithm(scenario: Scenario) -> type[PPO]:
+    """Return the class of algorithms: where failures are retried, one that leaves out the models that failed."""
+    return cast(type[PPO], MaskablePPO) if scenario.retries else PPO
+
+
 def make_model(envs: Any, settings: PPOSettings, seed: int) -> PPO:
     """Make a PPO with these settings. It runs on one CPU thread, which makes it reproducible to the bit."""
     torch.set_num_threads(1)
     start = settings["learning_rate"]
-    return PPO(
+    return algorithm(envs.get_attr("scenario", 0)[0])(
         "MlpPolicy",
         envs,
         learning_rate=lambda left: left * start,
@@ -188,7 +194,7 @@ def train(training: Training) -> PPO:
     settings, shaping, curve = training.settings, training.args.shaping, Curve()
     checkpoint = training.folder / "checkpoint.pt"
     if checkpoint.exists():
-        model, curve = load_checkpoint(checkpoint)
+        model, curve = load_checkpoint(checkpoint, algorithm(training.scenario))
     else:
         scenario = training_scenario(training.scenario)
         model = make_model(make_envs(scenario, settings, shaping), settings, training.seed)
@@ -213,20 +219,23 @@ class Monitor(BaseCallback):
         self._begin = time.perf_counter() - (curve[-1]["seconds"] if curve else 0.0)
         self._reference_j = self._evaluation_j(make_dispatcher("myopic", training.scenario))
 
+    @property
+    def _ppo(self) -> PPO:
+        return cast(PPO, self.model)
+
     def _on_training_start(self) -> None:
         self._saved = self.num_timesteps
         total = self._training.settings["steps"]
         self._bar = self._progress.add_task(self._name, total=total, completed=self.num_timesteps)
 
     def _on_rollout_start(self) -> None:
-        assert isinstance(self.model, PPO)
         args, done = self._training.args, self._curve[-1]["steps"] if self._curve else 0
         first = VALUE_FIRST * self._training.settings["steps"] if args.clone else 0
-        let_the_policy_learn(self.model, self.num_timesteps >= first)
+        let_the_policy_learn(self._ppo, self.num_timesteps >= first)
         if self.num_timesteps - done >= self._training.settings["steps"] / args.curve_points:
             self.evaluate()
         if self.num_timesteps - self._saved >= args.checkpoint_steps:
-            save_checkpoint(self._training.folder / "checkpoint.pt", self.model, self._curve)
+            save_checkpoint(self._training.folder / "checkpoint.pt", self._ppo, self._curve)
             self._saved = self.num_timesteps
 
     def _on_step(self) -> bool:
@@ -235,7 +244,7 @@ class Monitor(BaseCallback):
 
     def evaluate(self) -> None:
         """Add a point to the learning curve, save it, and show the ratio to myopic."""
-        auxiliary_j = self._evaluation_j(Learned.from_sb3(self.model))
+        auxiliary_j = self._evaluation_j(dispatcher_of(self._ppo, self._training.scenario))
         point = {"steps": self.num_timesteps, "seconds": time.perf_counter() - self._begin}
         point |= _compared(auxiliary_j, {"myopic": self._reference_j})
         self._curve.append(point)
@@ -265,6 +274,11 @@ def _compared(auxiliary_j: FloatArray, references_j: dict[str, FloatArray]) -> d
     return result
 
 
+def dispatcher_of(model: PPO, scenario: Scenario) -> Learned:
+    """Return the policy as a dispatcher, with masks where it was trained with them."""
+    return Learned.from_sb3(model, scenario if scenario.retries else None)
+
+
 def policy_layers(model: PPO) -> dict[str, torch.Tensor]:
     """Return the policy's layers under the names that `agents.learned` reads."""
     network = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
@@ -277,7 +291,7 @@ def finish(training: Training, model: PPO) -> None:
     """Evaluate the trained policy on fresh traces and save it with its card; then delete the checkpoint."""
     args, scenario, settings = training.args, training.scenario, training.settings
     with training.console.status(f"evaluating on {args.final_episodes} episodes"):
-        evaluation = evaluate(scenario, Learned.from_sb3(model), args.final_episodes, args.final_seed)
+        evaluation = evaluate(scenario, dispatcher_of(model, scenario), args.final_episodes, args.final_seed)
     record = run_record({})
     card = {
         "command": json.loads((args.folder / "run.json").read_text())["command"],
@@ -287,8 +301,9 @@ def finish(training: Training, model: PPO) -> None:
         "network": {
             "activation": "tanh",
             "sizes": [len(features_of(scenario)), *settings["hidden_sizes"], scenario.n_actions],
+            "masked": scenario.retries,
         },
-        "algorithm": "PPO",
+        "algorithm": type(model).__name__,
         "shaping": args.shaping,
         "clone": args.clone,
         "settings": settings,

@@ -132,7 +132,8 @@ class PotentialShaping(VecEnvWrapper):
         super().__init__(venv)
         self.potential = potential
         self._hindsight = potential if isinstance(potential, HindsightPotential) else None
-        self._look(np.arange(0 if resumed else venv.num_envs))
+        if resumed:
+            self._look(np.arange(0))
 
     def _look(self, begun: NDArray[np.intp]) -> None:
         """Work out the potential of the decisions at hand; in the rows that have begun an episode begins."""

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from pickle import UnpicklingError
 from tempfile import gettempdir
 from typing import Any, TypeVar
 
@@ -42,9 +43,24 @@ def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
         return loop
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _cache_folder(numba.config.CACHE_DIR)
     try:
-        return numba.njit(loop, cache=True, nogil=True, error_model="numpy")
+        return _mending(numba.njit(loop, cache=True, nogil=True, error_model="numpy"))
     finally:
         numba.config.CACHE_DIR = before
+
+
+def _mending(machine: Any) -> Callable[..., Any]:
+    """Return the compiled loop that is compiled again where its file on disk is cut short, as by a full disk."""
+
+    def run(*arguments: Any) -> Any:
+        try:
+            return machine(*arguments)
+        except (EOFError, UnpicklingError) as error:  # raised before the loop begins: by no loop itself
+            folder = machine.stats.cache_path
+            warnings.warn(f"machine code in {folder} is broken ({error}): it is compiled again.", stacklevel=2)
+            machine.recompile()
+            return machine(*arguments)
+
+    return run
 
 
 @cache

@@ -116,10 +116,15 @@ class MeasuredPool(Pool):
 
     @cached_property
     def _digest(self) -> bytes:
-        total = hashlib.sha256(self.outcomes.digest + repr(float(self.test_share)).encode())
+        total = hashlib.sha256(self.table.encode())
         for array in self.seen:
             total.update(np.ascontiguousarray(array, float).tobytes())
         return total.digest()
+
+    @property
+    def table(self) -> str:
+        """What tells outcomes and test share from others, whatever is estimated of them: a SHA-256 in hexadecimal."""
+        return hashlib.sha256(self.outcomes.digest + repr(float(self.test_share)).encode()).hexdigest()
 
     @property
     def n_params(self) -> tuple[float, ...]:

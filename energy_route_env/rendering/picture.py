@@ -9,8 +9,8 @@ from PIL import Image, ImageFont
 from PIL.ImageDraw import Draw, ImageDraw
 
 from energy_route_env.rendering.text import Frame, View, capacity_text, choice_text, has_days, wait_text
-from energy_route_env.scenario import DAY_S, Scenario
-from energy_route_env.units import FloatArray, IntArray, joules
+from energy_route_env.scenario import Scenario
+from energy_route_env.units import DAY_S, FloatArray, IntArray, joules
 
 Color: TypeAlias = tuple[int, int, int]
 

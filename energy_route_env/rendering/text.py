@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energy_route_env.core.state import Outcome
-from energy_route_env.scenario import DAY_S, Scenario
-from energy_route_env.units import FloatArray, joules
+from energy_route_env.scenario import Scenario
+from energy_route_env.units import DAY_S, FloatArray, joules
 
 Frame: TypeAlias = NDArray[np.uint8]
 """A picture, shape (400, 640, 3)."""

@@ -1,8 +1,9 @@
 """What theory predicts for the auxiliary energy D_T, beside the simulator and independent of it.
 
-`slot` is one slot's distribution, `brownian` the paper's Theorem 2, `spitzer` the exact mean, `lattice` the whole
-distribution of D_T, `optimum` the least E[D_T] of any dispatcher, `schedule` the least D_T of a trace where tasks can
-wait, `overhead` what a dispatcher may take itself, and `planning` what follows for a system to build.
+`slot` is one slot's distribution and `energies` what its tasks can need, `brownian` the paper's Theorem 2, `spitzer`
+the exact mean, `lattice` the whole distribution of D_T, `optimum` the least E[D_T] of any dispatcher, `schedule` the
+least D_T of a trace where tasks can wait, `overhead` what a dispatcher may take itself, and `planning` what follows for
+a system to build.
 """
 
 from energy_route_env.theory.brownian import (
@@ -16,13 +17,13 @@ from energy_route_env.theory.brownian import (
     transition_horizon as transition_horizon,
     value_function as value_function,
 )
+from energy_route_env.theory.energies import gather_energies as gather_energies
 from energy_route_env.theory.overhead import break_even_overhead as break_even_overhead
 from energy_route_env.theory.slot import (
     BrownianMotion as BrownianMotion,
     SlotDistribution as SlotDistribution,
     SlotLaw as SlotLaw,
     brownian_motion as brownian_motion,
-    gather_energies as gather_energies,
     running_j as running_j,
     why_no_theory as why_no_theory,
 )

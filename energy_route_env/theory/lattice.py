@@ -193,14 +193,17 @@ def _reflected(
 
 def least_capacity(
     slot: SlotDistribution, slots: int, extra_share: float, charge: float, discharge: float
-) -> tuple[float, Method]:
-    """Return the capacity in joules with which E[D_T] is `extra_share` above an unlimited battery's, and the method.
+) -> tuple[float, float, Method]:
+    """Return the capacity in joules with which E[D_T] is `extra_share` above an unlimited battery's.
+
+    Returns:
+        The capacity, E[D_T] with it in joules, and the method.
 
     Raises:
         LatticeTooLongError: if the lattice would take minutes.
     """
     if slot.volatility == 0 or slot.demand_mean_j == 0:
-        return 0.0, "exact"
+        return 0.0, max(slot.drift, 0.0) * slots, "exact"
     step = _step_j(slot, slots, CELLS // 2)
     most = _largest_useful(slot, slots, step, charge * discharge, discharge)
     below, above = _cells(slot, 1, -1, step), _cells(slot, 1, 1, step)
@@ -210,7 +213,9 @@ def least_capacity(
     change = _slot_masses(slot, step, below, above)
     bend, (content, lowest) = _bend(change), _battery_change(change, -below, charge, discharge)
     cost = lru_cache(None)(lambda cap: _shortfall(*_clipped(content, lowest, lowest, cap), cap, slots, bend))
-    return step * _least_cells(cost, (1 + extra_share) * cost(most), most), "lattice"
+    cells = _least_cells(cost, (1 + extra_share) * cost(most), most)
+    mean = (1 + extra_share) * cost(most) if cells > 0 else cost(0)
+    return step * cells, step * discharge * mean, "lattice"
 
 
 def _largest_useful(slot: SlotDistribution, slots: int, step: float, round_trip: float, discharge: float) -> int:

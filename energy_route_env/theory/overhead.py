@@ -5,10 +5,11 @@ from energy_route_env.theory.spitzer import exact_expected_auxiliary_energy
 
 
 def break_even_overhead(slot: SlotDistribution, reference: SlotDistribution, horizon_slots: int) -> float:
-    """Return the joules that every task of `slot` may take more until E[D_T] is that of `reference`, at least 0.
+    """Return the joules that every decision of `slot` may take more until E[D_T] is that of `reference`, at least 0.
 
     Both have the same arrivals and harvest. In deficit and at criticality it tends to the difference of their mean
-    energies as T grows, since E[D_T] / T tends to the drift. Raises an InputError if the horizon is not valid.
+    energies, by a task's mean decisions, as T grows, since E[D_T] / T tends to the drift. Raises an InputError if the
+    horizon is not valid.
     """
     from scipy import optimize
 
@@ -19,6 +20,6 @@ def break_even_overhead(slot: SlotDistribution, reference: SlotDistribution, hor
 
     if excess_j(0.0) >= 0:
         return 0.0
-    # E[D_T] is at least T times the drift; the factor outweighs rounding.
+    # E[D_T] is at least T times the drift, and a task takes a decision or more; the factor outweighs rounding.
     most = ((1 + 1e-9) * allowed_j / horizon_slots - slot.drift) / slot.arrival_rate
     return float(optimize.brentq(excess_j, 0.0, most, xtol=1e-9 * most, rtol=1e-9))

@@ -168,6 +168,8 @@ class PlanAnswer:
     """What it may take for each decision until E[D_T] is that of the system as routed (`break_even_overhead`)."""
     battery_j: Value | None
     """Capacity that suffices (see `battery_for`); None where the horizon is too long for the lattice."""
+    battery_mean_j: Value | None
+    """E[D_T] with this battery, its losses included; the means above are those of an unlimited lossless one."""
     harvest_for_mean_j: Value | None
     """Harvest of a slot with which E[D_T] is the budget; None without a budget."""
     harvest_for_quantile_j: Value | None
@@ -303,8 +305,8 @@ def _longest_sure(question: PlanQuestion) -> int:
     return low
 
 
-def battery_for(question: PlanQuestion) -> Value:
-    """Return the capacity in joules with which E[D_T] is `extra_share` above that of an unlimited battery (lattice).
+def battery_for(question: PlanQuestion) -> tuple[Value, Value]:
+    """Return the capacity in joules with which E[D_T] is `extra_share` above an unlimited battery's, and that E[D_T].
 
     The content follows B_{t+1} = min(cap, max(0, B + eta_c (H - C)^+ - (C - H)^+ / eta_d)); what is short of 0, times
     eta_d, is auxiliary energy. Both batteries have the question's efficiencies and start empty.
@@ -313,7 +315,8 @@ def battery_for(question: PlanQuestion) -> Value:
         InputError: if the horizon is so long that the lattice would take minutes.
     """
     charge, discharge = question.scenario.charge_efficiency, question.scenario.discharge_efficiency
-    return Value(*least_capacity(question.slot, question.slots, question.extra_share, charge, discharge))
+    capacity_j, mean_j, method = least_capacity(question.slot, question.slots, question.extra_share, charge, discharge)
+    return Value(capacity_j, method), Value(mean_j, method)
 
 
 def answer(question: PlanQuestion) -> PlanAnswer:
@@ -332,14 +335,15 @@ def answer(question: PlanQuestion) -> PlanAnswer:
     on_average = replace(question, confidence=None)
     level = question.confidence or CONFIDENCE
     sure = replace(question, confidence=level)
-    battery: Value | None = None
+    battery: tuple[Value, Value] | tuple[None, None] = (None, None)
     with suppress(LatticeTooLongError):
         battery = battery_for(question)
     return PlanAnswer(
         **_moments(question),
         **_auxiliary(question, level),
         **_knowledge(question),
-        battery_j=battery,
+        battery_j=battery[0],
+        battery_mean_j=battery[1],
         harvest_for_mean_j=harvest_for(on_average) if limited else None,
         harvest_for_quantile_j=harvest_for(sure) if limited else None,
         cheapest=winners(scenario.expected_energy_j, models, low, high),

@@ -20,6 +20,7 @@ from energy_route_env.core.state import Battery
 from energy_route_env.decision import untried
 from energy_route_env.pool.base import mean_over
 from energy_route_env.pool.noise_grid import noise_grid, require_noise
+from energy_route_env.theory.energies import Energies, gather_energies
 from energy_route_env.units import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class SlotDistribution:
         probabilities: their probabilities, shape (k,).
         harvest_mean_j: mean harvest of a slot in joules.
         harvest_cv: the harvest's coefficient of variation; 0 makes it constant.
+        decisions: how many decisions each of these energies takes, of shape (k,), or one number for all: the attempts
+            where failures are retried.
     """
 
     arrival_rate: float
@@ -83,6 +86,7 @@ class SlotDistribution:
     probabilities: FloatArray
     harvest_mean_j: float
     harvest_cv: float
+    decisions: ArrayLike = 1
 
     def __post_init__(self) -> None:
         for name in ("arrival_rate", "harvest_mean_j", "harvest_cv"):
@@ -92,8 +96,10 @@ class SlotDistribution:
             object.__setattr__(self, name, values)
             ok = values.ndim == 1 and np.isfinite(values).all() and (values >= 0).all() and len(values) > 0
             require(bool(ok), name, values, "a list of finite numbers, at least 0")
-        shapes = self.energies_j.shape == self.probabilities.shape
-        require(shapes, "probabilities.shape", self.probabilities.shape, f"that of energies_j, {self.energies_j.shape}")
+        shape = self.energies_j.shape
+        for name, known in (("probabilities", [shape]), ("decisions", [(), shape])):
+            found = np.shape(getattr(self, name))
+            require(found in known, f"{name}.shape", found, f"that of energies_j, {shape}")
         total = float(self.probabilities.sum())
         require(abs(total - 1) < 1e-9, "sum(probabilities)", total, "1")
 
@@ -108,13 +114,13 @@ class SlotDistribution:
         independent, or an energy is not finite.
         """
         require_independent_slots(scenario)
-        energies, weights = routed_energies(scenario, routing, privileged)
+        energies, weights, decisions = routed_energies(scenario, routing, privileged)
         harvest = scenario.harvest.mean_j if harvest_mean_j is None else harvest_mean_j
-        return cls(scenario.arrival_rate, energies, weights, harvest, float(scenario.harvest_cv or 0.0))
+        return cls(scenario.arrival_rate, energies, weights, harvest, float(scenario.harvest_cv or 0.0), decisions)
 
     def with_overhead(self, overhead_j: float) -> SlotDistribution:
-        """Return the distribution where every task takes so many joules more; the harvest stays."""
-        return replace(self, energies_j=self.energies_j + overhead_j)
+        """Return the distribution where every decision takes so many joules more; the harvest stays."""
+        return replace(self, energies_j=self.energies_j + overhead_j * np.asarray(self.decisions))
 
     @property
     def demand_mean_j(self) -> float:
@@ -184,27 +190,25 @@ def possible_tasks(scenario: Scenario) -> PossibleTasks:
     return PossibleTasks(Tasks(*seen, *true), energy_j, chance, probability.ravel())
 
 
-def routed_energies(scenario: Scenario, routing: Routing, privileged: bool) -> tuple[FloatArray, FloatArray]:
-    """Return the joules that a task can need under a routing, overhead included, and their probabilities.
-
-    Where failures are retried, these are the joules of all its attempts. Both have shape (k,).
-    """
+def routed_energies(scenario: Scenario, routing: Routing, privileged: bool) -> Energies:
+    """Return what a task can need under a routing, overhead included."""
     if scenario.retries:
-        return gather_energies(*retried_energies(scenario, routing, privileged, scenario.overhead_j))
-    tasks, energy_j, _, probability = possible_tasks(scenario)
-    weights = (probability[:, None] * routing(_seen(tasks, privileged))).ravel()
-    energies_j, weights = gather_energies(energy_j.ravel()[weights > 0], weights[weights > 0])
-    return energies_j + scenario.overhead_j, weights
+        found = retried_energies(scenario, routing, privileged)
+    else:
+        tasks, energy_j, _, probability = possible_tasks(scenario)
+        weights = (probability[:, None] * routing(_seen(tasks, privileged))).ravel()
+        once = np.ones(np.count_nonzero(weights), int)
+        found = Energies(energy_j.ravel()[weights > 0], weights[weights > 0], once)
+    energies_j, weights, decisions = gather_energies(*found)
+    return Energies(energies_j + scenario.overhead_j * decisions, weights, decisions)
 
 
 def _seen(tasks: Tasks, privileged: bool) -> Tasks:
     return tasks if privileged else tasks._replace(difficulty=None, energy_j=None)
 
 
-def retried_energies(
-    scenario: Scenario, routing: Routing, privileged: bool, overhead_j: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return the joules of all attempts at a task, each with its overhead, and their probabilities, of shape (k,).
+def retried_energies(scenario: Scenario, routing: Routing, privileged: bool) -> Energies:
+    """Return what all attempts at a task can need, without overhead.
 
     The routing is asked again after every failure, until the task is solved or every model has failed on it. What the
     attempts took does not depend on their order, so tasks of one kind on which the same models failed are one row.
@@ -212,19 +216,19 @@ def retried_energies(
     tasks, energy_j, chance, probability = possible_tasks(scenario)
     n_models, kind = len(scenario.models), np.arange(len(probability))
     tried, spent_j = np.zeros_like(kind), np.zeros(len(kind))
-    ended: list[tuple[FloatArray, FloatArray]] = []
+    ended: list[Energies] = []
     for left in range(n_models - 1, -1, -1):
         weights = probability[:, None] * routing(_failed(_seen(tasks, privileged), kind, tried_models(tried, n_models)))
         row, model = np.nonzero(weights)
         kind, tried, probability = kind[row], tried[row] | 1 << model, weights[row, model]
-        spent_j = spent_j[row] + energy_j[kind, model] + overhead_j
+        spent_j = spent_j[row] + energy_j[kind, model]
         failing = 1 - chance[kind, model] if left > 0 else np.zeros(len(kind))
-        ended.append((spent_j, probability * (1 - failing)))
+        ended.append(Energies(spent_j, probability * (1 - failing), np.full(len(kind), n_models - left)))
         rows, first, same = np.unique(np.stack([kind, tried]), axis=1, return_index=True, return_inverse=True)
         kind, tried, spent_j = rows[0], rows[1], spent_j[first]
         probability = np.asarray(np.bincount(same.ravel(), probability * failing), float)
-    energies_j, weights = (np.concatenate(parts) for parts in zip(*ended, strict=True))
-    return energies_j[weights > 0], weights[weights > 0]
+    energies_j, weights, decisions = (np.concatenate(parts) for parts in zip(*ended, strict=True))
+    return Energies(energies_j[weights > 0], weights[weights > 0], decisions[weights > 0])
 
 
 def _failed(tasks: Tasks, kind: IntArray, tried: NDArray[np.bool_]) -> Tasks:
@@ -240,7 +244,7 @@ def brownian_motion(scenario: Scenario, routing: Routing, *, privileged: bool = 
         InputError: if a source does not declare its long-run variance, or tasks can wait.
     """
     require_long_run_variance(scenario)
-    energies_j, probabilities = routed_energies(scenario, routing, privileged)
+    energies_j, probabilities, _ = routed_energies(scenario, routing, privileged)
     first, second = float(energies_j @ probabilities), float(energies_j**2 @ probabilities)
     return motion_of(scenario, first, second)
 
@@ -353,7 +357,7 @@ def routed_moments(scenario: Scenario, model: IntArray) -> tuple[float, float]:
 def myopic_moments(scenario: Scenario) -> tuple[float, float]:
     """Return E e and E e^2 of a task on its model of lowest expected energy, in J and J^2; e of all its attempts."""
     if scenario.retries:
-        energies_j, weights = retried_energies(scenario, lambda tasks: cheapest(tasks.open_energy_j), False, 0.0)
+        energies_j, weights, _ = retried_energies(scenario, lambda tasks: cheapest(tasks.open_energy_j), False)
         return float(energies_j @ weights), float(energies_j**2 @ weights)
     return routed_moments(scenario, scenario.expected_energy_j(scenario.difficulties).argmin(axis=-1))
 
@@ -369,21 +373,6 @@ def volatility(scenario: Scenario, first_j: float, second_j2: float) -> float:
     harvest_j2 = harvest.variance_j2 if harvest.long_run_variance_j2 is None else harvest.long_run_variance_j2
     demand_j2 = scenario.arrival_rate * second_j2 + (tasks_variance - scenario.arrival_rate) * first_j**2
     return math.sqrt(max(demand_j2, 0.0) + harvest_j2)  # rounding may take a constant demand below 0
-
-
-def gather_energies(energies_j: FloatArray, weights: FloatArray, n_bins: int = 48) -> tuple[FloatArray, FloatArray]:
-    """Replace many energies by two per bin: the bin's mean minus and plus one standard deviation.
-
-    Mean and variance stay; expectations of D_T change by less than 1e-5. Few energies are returned as they are.
-    """
-    if len(energies_j) <= 2 * n_bins:
-        return energies_j, weights
-    bins = np.searchsorted(np.geomspace(energies_j.min(), energies_j.max(), n_bins + 1)[1:-1], energies_j)
-    mass, first, second = (np.bincount(bins, weights * energies_j**power, n_bins) for power in range(3))
-    used = mass > 0
-    mean = first[used] / mass[used]
-    std = np.sqrt(np.maximum(second[used] / mass[used] - mean**2, 0.0))
-    return np.concatenate([mean - std, mean + std]), np.tile(mass[used] / 2, 2)
 
 
 def _expm1(z: NDArray[np.complex128]) -> NDArray[np.complex128]:

@@ -1,9 +1,9 @@
 """Sources of harvest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,6 +31,13 @@ class HarvestSource(Protocol):
         Over n slots the harvest's variance tends to n times this. Where slots are independent it is the variance.
         """
 
+    @property
+    def correlation(self) -> float:
+        """The rho of a slot with the next one, if slots k apart have rho^k; 0 under another law, or an unknown one.
+
+        The receding-climatology dispatcher expects what departs from the mean to fade so.
+        """
+
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         """Harvest of `n_slots` consecutive slots in joules, shape (n_slots,)."""
 
@@ -41,6 +48,7 @@ class GammaHarvest:
 
     mean_j: float
     coefficient_of_variation: float
+    correlation: ClassVar[float] = 0.0
 
     @property
     def variance_j2(self) -> float:
@@ -122,6 +130,7 @@ class RecordedHarvest:
     series_j: FloatArray
     slots_per_day: int
     part: Part = "all"
+    correlation: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         require_part(self.part)
@@ -158,16 +167,21 @@ class HarvestFile:
     Args:
         file: path of a CSV file with a head, or the name of one that ships with the package.
         columns: names of its columns, one row for each hour.
+        part: see `RecordedHarvest`.
 
     Raises:
-        InputError: when it is read, if the file or a column is missing, or a column brings nothing.
+        InputError: if the part is unknown; when it is read, if the file or a column is missing, or a column brings
+            nothing.
     """
 
     file: str
     columns: tuple[str, ...]
+    part: Part = field(default="all", repr=False)  # a policy's card holds the repr: all parts are one service
+    correlation: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", require_sequence("columns", self.columns, "one or more names"))
+        require_part(self.part)
 
     @property
     def slots_per_day(self) -> int:
@@ -176,9 +190,8 @@ class HarvestFile:
     @property
     def record(self) -> RecordedHarvest:
         """The mean over the columns, each divided by its mean."""
-        return RecordedHarvest(
-            equal_shares(self.file, self.columns, read_columns(self.file, self.columns)), self.slots_per_day
-        )
+        series_j = equal_shares(self.file, self.columns, read_columns(self.file, self.columns))
+        return RecordedHarvest(series_j, self.slots_per_day, self.part)
 
     @property
     def mean_j(self) -> float:
@@ -225,8 +238,7 @@ class ScaledHarvest:
 
     @property
     def correlation(self) -> float:
-        """That of a slot with the next one, where the source declares it; else 0."""
-        return getattr(self.source, "correlation", 0.0)
+        return self.source.correlation
 
     def draw(self, rng: np.random.Generator, n_slots: int) -> FloatArray:
         return self.factor * self.source.draw(rng, n_slots)
