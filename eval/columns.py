@@ -56,13 +56,13 @@ def fixed(name: str, size: float = 1.0) -> Unit:
 
 
 def suiting(column: str) -> Unit:
-    """Show the rows in the unit of energy that suits this column of the summary."""
-    return lambda rows: energy_unit(rows[column])
+    """Show the rows in the unit of energy that suits the middle one in this column of the summary."""
+    return lambda rows: energy_unit(rows[column].median())
 
 
 def own_unit(rows: pd.DataFrame) -> tuple[float, str]:
-    """Show what the scenario counts in its own unit."""
-    return unit_for(rows["cost"], str(rows["unit"].iloc[0]))
+    """Show what the scenario counts in its own unit; joules in that which suits the middle row."""
+    return unit_for(rows["cost"].median(), str(rows["unit"].iloc[0]))
 
 
 def percent_of_reference(rows: pd.DataFrame) -> tuple[float, str]:

@@ -152,7 +152,7 @@ def verdicts(summary: pd.DataFrame) -> Iterator[str]:
 
 
 def _verdict(name: str, rows: pd.DataFrame, deviations: pd.Series[float]) -> str:
-    size, unit = unit_for(rows["cost"], rows["unit"].iloc[0])
+    size, unit = unit_for(rows["cost"].median(), rows["unit"].iloc[0])
     table = merged(rows)
     contest = table[~table["privileged"] & (table["same_as"] != "optimal")]
     by = "cost" if contest["above_best"].isna().any() else "above_best"  # episodes may differ in number
