@@ -74,14 +74,13 @@ def main(args: BenchmarkArgs) -> None:
     """Run the benchmark, save and print its tables, and write the report."""
     console = Console()
     args.check()
-    own = args.settings()
-    settings = [args.world.apply(scenario) for scenario in own]
+    settings = [args.world.apply(scenario) for scenario in args.settings()]
     runs = [make_run(scenario, name) for scenario in settings for name in dispatcher_names(scenario, args.dispatchers)]
     folder = args.folder("benchmark")
     console.print(
         f"Benchmark: {len(runs)} runs (scenario x ratio x dispatcher) of {args.episodes} episodes, seed {args.seed}."
     )
-    args.world.tell(console, own)
+    args.world.tell(console, settings)
     with progress_bar(console) as progress:
         tables, best = _run_all(args, runs, progress, folder)
     episodes = pd.concat(tables, ignore_index=True)

@@ -88,7 +88,7 @@ class WorldArgs:
         return make_scenario(scenario, **{name: source for name, source in sources.items() if source is not None})
 
     def tell(self, console: Console, scenarios: Iterable[Scenario]) -> None:
-        """Print what was read for these scenarios, and how it is scaled; what several have in common once."""
+        """Print what was read for these scenarios and how it was scaled, what several have in common once."""
         for line in dict.fromkeys(line for scenario in scenarios for line in self._report(scenario)):
             console.print(line, soft_wrap=True, markup=False)
 
