@@ -87,15 +87,13 @@ def main(args: BenchmarkArgs) -> None:
     """Run the benchmark, save and print its tables, and write the report."""
     console = Console()
     args.check()
-    own = args.settings()
-    settings = [args.world.apply(scenario) for scenario in own]
+    settings = [args.world.apply(scenario) for scenario in args.settings()]
     runs = [make_run(scenario, name) for scenario in settings for name in dispatcher_names(scenario, args.dispatchers)]
     folder = args.folder("benchmark")
     console.print(
         f"Benchmark: {len(runs)} runs (scenario x ratio x dispatcher) of {args.episodes} episodes, seed {args.seed}."
     )
-    for repairs in dict.fromkeys(str(found) for scenario in own for found in args.world.repairs(scenario)):
-        console.print(repairs, soft_wrap=True)
+    args.world.tell(console, settings)
     with progress_bar(console) as progress:
         tables, best = _run_all(args, runs, progress, folder)
     episodes = pd.concat(tables, ignore_index=True)

@@ -1,8 +1,9 @@
 """Recorded worlds on the command line: one in the place of a scenario's own, and what policies and theory do in it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import tyro
@@ -14,8 +15,8 @@ from energy_route_env.checks import require, require_sequence, require_whole
 from energy_route_env.theory import expected_auxiliary_energy
 from energy_route_env.theory.slot import motion_of, require_theory
 from energy_route_env.units import FloatArray, IntArray, unit_for
-from energy_route_env.world.arrivals import ArrivalSource
-from energy_route_env.world.harvest import HarvestSource
+from energy_route_env.world.arrivals import RateArrivals, RecordedArrivals
+from energy_route_env.world.harvest import RecordedHarvest
 from energy_route_env.world.recorded import Part
 from energy_route_env.world.tables import Repairs
 from energy_route_env.world.traces import read_log, read_power, read_rates
@@ -26,6 +27,20 @@ from eval.terminal import filled_table
 
 BLOCK_DAYS = 10
 """Episodes that begin within the same so many days of a record are taken as one sample."""
+Unit: TypeAlias = Literal["ns", "us", "ms", "s", "min", "h"]
+
+
+FILES = ("arrival_log", "arrival_rates", "harvest_power")
+NEEDED = {
+    "arrival_time_column": FILES[:2],
+    "arrival_rate_column": FILES[1:2],
+    "arrival_unit": FILES[:2],
+    "block_slots": FILES[:2],
+    "harvest_time_column": FILES[2:],
+    "harvest_power_columns": FILES[2:],
+    "harvest_unit": FILES[2:],
+}
+"""Options of a recorded world, and the files of which they need one; others need any."""
 
 
 @dataclass(frozen=True)
@@ -33,31 +48,71 @@ class WorldArgs:
     """What takes the place of a scenario's own world: docs/scenarios.md says which files are read, and how."""
 
     arrival_log: str | None = None
-    """CSV or Parquet file with a row for each request; its first column is the time."""
+    """CSV or Parquet file with a row for each request. Only its shape is used: it is scaled to the scenario's rate."""
     arrival_rates: str | None = None
-    """Table of rates: time and requests a second."""
+    """Table of rates: time and requests a second. Only its shape is used: it is scaled to the scenario's rate."""
+    arrival_time_column: str = ""
+    """Column of times of the log or the rates; by default the first, or the one that is said to be of times."""
+    arrival_rate_column: str = ""
+    """Column of the rates; by default the one after the times."""
+    arrival_unit: Unit = "s"
+    """Unit of the arrivals' times where they are numbers."""
     harvest_power: str | None = None
-    """Series of power: time and W."""
+    """Series of power: time and W. Only its shape is used: it is scaled to the renewable ratio."""
+    harvest_time_column: str = ""
+    """Column of times of the power; by default the first, or the one that is said to be of times."""
+    harvest_power_columns: tuple[str, ...] = ()
+    """Columns of the power, each bringing the same mean; by default the one after the times."""
+    harvest_unit: Unit = "s"
+    """Unit of the power's times where they are numbers."""
     zone: str | None = None
     """Time zone or UTC offset of times without one, and of midnights."""
     block_slots: int | None = None
-    """Join an episode's arrivals from windows of so many slots, so that theory knows their long-run variance."""
+    """Join an episode's arrivals from windows of so many slots, so that theory knows their long-run variance, and a
+    short record does not repeat."""
     part: Part = "all"
     """Windows of all of the record, or of what is for training or for testing."""
 
     def check(self) -> None:
         both = self.arrival_log is not None and self.arrival_rates is not None
         require(not both, "arrival_rates", self.arrival_rates, "left out where there is an arrival_log")
+        for field in fields(self):
+            files, value = NEEDED.get(field.name, FILES), getattr(self, field.name)
+            has_file = value == field.default or any(getattr(self, file) is not None for file in files)
+            require(has_file, field.name, value, f"left out where there is no {' or '.join(files)}")
 
     def apply(self, scenario: Scenario) -> Scenario:
         """Return the scenario with these sources, the arrivals scaled to its own rate."""
         arrivals, harvest, _ = _read(self, scenario.slot_seconds, scenario.arrival_rate)
-        fields = {"arrival_source": arrivals, "harvest_source": harvest}
-        return make_scenario(scenario, **{name: source for name, source in fields.items() if source is not None})
+        sources = {"arrival_source": arrivals, "harvest_source": harvest}
+        return make_scenario(scenario, **{name: source for name, source in sources.items() if source is not None})
 
-    def repairs(self, scenario: Scenario) -> list[Repairs]:
-        """Return what was repaired in the files."""
-        return _read(self, scenario.slot_seconds, scenario.arrival_rate)[2]
+    def tell(self, console: Console, scenarios: Iterable[Scenario]) -> None:
+        """Print what was read for these scenarios and how it was scaled, what several have in common once."""
+        for line in dict.fromkeys(line for scenario in scenarios for line in self._report(scenario)):
+            console.print(line, soft_wrap=True, markup=False)
+
+    def _report(self, scenario: Scenario) -> Iterator[str]:
+        arrivals, harvest, repairs = _read(self, scenario.slot_seconds, scenario.arrival_rate)
+        yield from map(str, repairs)
+        if arrivals is not None:
+            factor = arrivals.mean / arrivals.record.mean
+            yield f"{scenario.name}: arrivals scaled by {factor:.2g} to {arrivals.mean:g} tasks a slot."
+            joined = f", or --block-slots (at most {len(arrivals.record.series)})"
+            window = min(arrivals.record.block_slots or scenario.horizon_slots, scenario.horizon_slots)
+            yield from _repeats(scenario, "arrivals", len(arrivals.record.series), window, joined)
+        if harvest is not None:
+            ratio, mean_j = scenario.renewable_ratio, scenario.renewable_ratio * scenario.mean_demand_j
+            goal = f"renewable ratio {ratio:g} ({mean_j:.3g} J a slot)"
+            yield f"{scenario.name}: harvest scaled by {mean_j / harvest.mean_j:.2g} to {goal}."
+            yield from _repeats(scenario, "harvest", len(harvest.series_j), scenario.horizon_slots)
+
+
+def _repeats(scenario: Scenario, what: str, slots: int, window: int, joined: str = "") -> Iterator[str]:
+    """Warn of a record that is shorter than the windows that episodes take from it."""
+    if slots < window:
+        again = f"the record of {slots} slots repeats to fill the {window} that an episode takes from it at once"
+        yield f"Warning: {scenario.name}: {what}: {again}. Take a longer record, a shorter horizon_slots{joined}."
 
 
 RecordedWorld: TypeAlias = Annotated[WorldArgs, tyro.conf.arg(name="")]
@@ -67,18 +122,24 @@ RecordedWorld: TypeAlias = Annotated[WorldArgs, tyro.conf.arg(name="")]
 @lru_cache(maxsize=4)
 def _read(
     world: WorldArgs, slot_seconds: float, mean: float
-) -> tuple[ArrivalSource | None, HarvestSource | None, list[Repairs]]:
+) -> tuple[RecordedArrivals | RateArrivals | None, RecordedHarvest | None, list[Repairs]]:
     """Read the files once for all scenarios of the same slots and rate."""
-    arrivals: ArrivalSource | None = None
-    harvest: HarvestSource | None = None
-    repairs = []
-    for read, file in ((read_log, world.arrival_log), (read_rates, world.arrival_rates)):
-        if file is not None:
-            options: dict[str, Any] = {"zone": world.zone, "block_slots": world.block_slots, "part": world.part}
-            arrivals, repaired = read(file, slot_seconds, mean=mean, **options)
-            repairs.append(repaired)
+    arrivals: RecordedArrivals | RateArrivals | None = None
+    harvest, repairs = None, []
+    both: dict[str, Any] = {"zone": world.zone, "part": world.part}
+    options = both | {"time_column": world.arrival_time_column, "unit": world.arrival_unit, "mean": mean}
+    options |= {"block_slots": world.block_slots}
+    if world.arrival_log is not None:
+        arrivals, repaired = read_log(world.arrival_log, slot_seconds, **options)
+        repairs.append(repaired)
+    if world.arrival_rates is not None:
+        rate = world.arrival_rate_column
+        arrivals, repaired = read_rates(world.arrival_rates, slot_seconds, rate_column=rate, **options)
+        repairs.append(repaired)
     if world.harvest_power is not None:
-        harvest, repaired = read_power(world.harvest_power, slot_seconds, zone=world.zone, part=world.part)
+        options = both | {"time_column": world.harvest_time_column, "unit": world.harvest_unit}
+        columns = world.harvest_power_columns
+        harvest, repaired = read_power(world.harvest_power, slot_seconds, columns=columns, **options)
         repairs.append(repaired)
     return arrivals, harvest, repairs
 
@@ -100,6 +161,7 @@ class TransferArgs:
 
     def check(self) -> None:
         self.world.check()
+        require(self.world != WorldArgs(), "recorded world", None, f"given by one or more of {', '.join(FILES)}")
         require_whole("episodes", self.episodes, 2)
         require_sequence("dispatchers", self.dispatchers, "one or more names")
 
@@ -110,8 +172,7 @@ def transfer(args: TransferArgs) -> None:
     console = Console()
     own = make_scenario(args.scenario)
     recorded = args.world.apply(own)
-    for repaired in args.world.repairs(own):
-        console.print(str(repaired), soft_wrap=True)
+    args.world.tell(console, [own])
     rows = []
     gains = [gains_over_myopic(scenario, args) for scenario in (own, recorded)]
     for name in args.dispatchers:
@@ -169,7 +230,11 @@ class BurstsArgs:
     """Compare E[D_T] on a recorded log, joined from blocks, with long-run theory and with that of Poisson arrivals."""
 
     arrival_log: str
-    """CSV or Parquet file with a row for each request; its first column is the time."""
+    """CSV or Parquet file with a row for each request."""
+    arrival_time_column: str = ""
+    """Column of times; by default the first, or the one that is said to be of times."""
+    arrival_unit: Unit = "s"
+    """Unit of times that are numbers."""
     scenario: str = "paper"
     """Name of the scenario; its renewable ratio stays, its arrival rate is the log's."""
     block_slots: tuple[int, ...] = (10, 30, 60)
@@ -193,7 +258,8 @@ def bursts(args: BurstsArgs) -> None:
     console, rows = Console(), []
     base = make_scenario(args.scenario)
     for length in args.block_slots:
-        source, repairs = read_log(args.arrival_log, base.slot_seconds, block_slots=length)
+        options: dict[str, Any] = {"time_column": args.arrival_time_column, "unit": args.arrival_unit}
+        source, repairs = read_log(args.arrival_log, base.slot_seconds, block_slots=length, **options)
         fields = {"arrival_rate": source.mean, "horizon_slots": length * args.blocks}
         scenario = make_scenario(base, arrival_source=source, **fields)
         found = mean_cost(scenario, args.episodes, args.seed)
@@ -203,7 +269,7 @@ def bursts(args: BurstsArgs) -> None:
         cells = [f"{value / size:.2f} ({value / found.mean - 1:+.1%})" for value in (long_run, poisson)]
         shown = f"{found.mean / size:.2f} ± {found.half_width / size:.2f} {unit}"
         rows.append((str(length), f"{dispersion:.2f}", str(scenario.horizon_slots), shown, *cells))
-    console.print(str(repairs), soft_wrap=True)
+    console.print(str(repairs), soft_wrap=True, markup=False)
     heads = ("block", "dispersion", "T", "simulated", "long-run", "Poisson")
     console.print(filled_table(heads, rows))
 

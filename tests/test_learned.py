@@ -22,6 +22,9 @@ from energy_route_env.decision import features_of
 from energy_route_env.pool.measured import MeasuredPool
 from energy_route_env.pool.scaling_laws import ModelPool, ScalingLaws
 from energy_route_env.scenarios import measured_scenario, training_scenario
+from energy_route_env.world.arrivals import RateArrivals
+from energy_route_env.world.harvest import RecordedHarvest
+from energy_route_env.world.recorded import Record
 from eval.rollout import simulate
 from train.ppo import dispatcher_of, make_model, policy_layers
 from train.sb3_vec_env import SB3EnergyRoute
@@ -193,6 +196,40 @@ def test_every_other_difference_from_the_training_is_told(overrides: dict[str, A
     (message,) = [str(warning.message) for warning in warned]
     assert "another renewable_ratio and horizon_slots, but not beyond" in message
     assert "horizon_slots was" not in message
+
+
+SERIES = np.random.default_rng(0).gamma(2.0, 100.0, 96 * 40)
+RECORDS: dict[str, Callable[[np.ndarray], dict[str, Any]]] = {
+    "harvest_source": lambda series: {"harvest_source": RecordedHarvest(series, 96), "slot_seconds": 900.0},
+    "arrival_source": lambda series: {"arrival_source": RateArrivals(Record(series), 1.0)},
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_of_recorded_data_a_card_has_a_few_words_which_tell_other_data(name: str, tmp_path: Path) -> None:
+    """Other data are the same values in another order. A millionth of a last digit is none."""
+    here, same, other = (
+        make_scenario(PAPER, **RECORDS[name](series)) for series in (SERIES, SERIES * (1 + 1e-13), np.roll(SERIES, 1))
+    )
+    path = saved(tmp_path, trained_for=trained_for(here))
+    Learned.load(path, same)
+    with pytest.warns(UserWarning, match=f"{name} was '.*3840 slots of mean 20.*, sha256") as warned:
+        Learned.load(path, other)
+    (message,) = [str(warning.message) for warning in warned]
+    assert "\n" not in message and len(message) < 700
+
+
+def test_what_is_trained_on_one_part_of_a_record_is_meant_for_the_other(tmp_path: Path) -> None:
+    train, test = (
+        make_scenario(
+            PAPER,
+            harvest_source=RecordedHarvest(SERIES, 96, part),
+            arrival_source=RateArrivals(Record(SERIES, part=part), 1.0),
+            slot_seconds=900.0,
+        )
+        for part in ("train", "test")
+    )
+    Learned.load(saved(tmp_path, trained_for=trained_for(train)), test)
 
 
 def test_a_card_that_does_not_say_what_for_is_told_and_a_last_digit_is_not(tmp_path: Path) -> None:

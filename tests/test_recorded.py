@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from energy_route_env import make_scenario
 from energy_route_env.checks import InputError
@@ -32,6 +33,7 @@ from eval.recorded import (
     mean_cost,
     predicted_j,
 )
+from eval.runs import scenario_at
 from eval.statistics import Estimate
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -153,6 +155,11 @@ def test_what_a_record_cannot_be_is_refused(fields: dict[str, Any], message: str
         Record(**({"series": COUNTS} | fields))
 
 
+@pytest.mark.parametrize("series", [np.zeros(4), np.array([1.0, np.nan]), np.array([])])
+def test_data_that_will_be_refused_can_be_named(series: np.ndarray) -> None:
+    assert repr(RecordedHarvest(series, 4)).startswith(f"RecordedHarvest({len(series)} slots of mean ")
+
+
 def test_what_recorded_arrivals_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"record.series.dtype is 'float64', but it must be of whole numbers"):
         RecordedArrivals(Record(COUNTS / 2), 1.0)
@@ -264,22 +271,20 @@ def test_hourly_wind_and_sun_are_read_with_their_clocks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "column", "first"),
+    ("file", "column"),
     [
-        *[
-            ("outcomes_energy/per_query_energy.csv.gz", "task", "crux"),
-            ("outcomes_energy/summary_task_model.csv", "task", ""),
-        ],
-        *[
-            ("reasoning_outcomes/misguided_energy.csv", "question", "trolley"),
-            ("mlenergy_v3/gpqa_configurations.csv", "model_id", ""),
-        ],
-        ("reasoning_outcomes/token_economy.csv", "prompt_id", "one_plus_one"),
+        *[("outcomes_energy/per_query_energy.csv.gz", "task"), ("outcomes_energy/summary_task_model.csv", "task")],
+        *[("reasoning_outcomes/misguided_energy.csv", "question"), ("mlenergy_v3/gpqa_configurations.csv", "model_id")],
+        ("reasoning_outcomes/token_economy.csv", "prompt_id"),
     ],
 )
-def test_measured_tables_without_times_are_refused_with_file_row_and_reason(file: str, column: str, first: str) -> None:
-    with pytest.raises(InputError, match=rf"{column} of .*{Path(file).name}, row 1, is '{first}.*', but .* be a time"):
+def test_measured_tables_without_times_are_refused_with_file_and_reason(file: str, column: str) -> None:
+    with pytest.raises(
+        InputError, match=rf"time_column of .*{Path(file).name} is '', but .*'{column}'.*these are: none"
+    ):
         read_log(measured(file), 1.0)
+    with pytest.raises(InputError, match=rf"{column} of .*{Path(file).name}, row 1, is '.*', but .* be a time"):
+        read_log(measured(file), 1.0, time_column=column)
 
 
 @pytest.mark.slow
@@ -333,8 +338,39 @@ def test_the_benchmark_runs_in_a_recorded_world(
     options = ["--scenarios", "solar", "--ratios", "1", "--dispatchers", "surplus-deferral", "--episodes", "3"]
     run(monkeypatch, ["benchmark", *options, *files, "--results", str(tmp_path), "--name", "run"])
     shown = capsys.readouterr().out
-    assert shown.count("power.csv: 2880 rows; 1") == 1 and "rates.csv: 144 rows; nothing to repair." in shown
+    assert shown.count("power.csv: 2880 rows; times from 't_s' in s: 0 to 2591100, values from 'w', 2880 whole") == 1
+    assert "values from 'rate', 96 whole slots of 900 s; nothing to repair." in shown
     assert (tmp_path / "run" / "summary.csv").is_file()
+
+
+def test_a_report_says_by_how_much_the_world_was_scaled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Mean rate 4 a second, 3600 a slot. Mean harvest 1000 / pi W."""
+    world = WorldArgs(arrival_rates=rates_file(tmp_path), harvest_power=power_file(tmp_path))
+    world.tell(Console(width=200), [scenario_at("solar", ratio) for ratio in (1, 0.5)])
+    shown = capsys.readouterr().out
+    demand_j = make_scenario("solar").mean_demand_j
+    factor = demand_j / (1000 / math.pi * 900)
+    assert shown.count("solar: arrivals scaled by 0.0011 to 4 tasks a slot.") == 1
+    assert f"solar: harvest scaled by {factor:.2g} to renewable ratio 1 ({demand_j:.3g} J a slot)." in shown
+    assert f"solar: harvest scaled by {factor / 2:.2g} to renewable ratio 0.5 ({demand_j / 2:.3g} J a slot)." in shown
+
+
+@pytest.mark.parametrize(
+    ("horizon", "block", "warned"),
+    [(96, None, []), (97, None, ["arrivals"]), (288, 96, []), (288, 97, ["arrivals"]), (2881, 2, ["harvest"])],
+)
+def test_a_record_that_repeats_within_an_episode_is_warned_of(
+    horizon: int, block: int | None, warned: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rates have 96 slots, the power 2880."""
+    world = WorldArgs(arrival_rates=rates_file(tmp_path), harvest_power=power_file(tmp_path), block_slots=block)
+    world.tell(Console(), [make_scenario("solar", horizon_slots=horizon)])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning: ")]
+    assert [line.split(": ")[2] for line in lines] == warned
+    if horizon == 97:
+        filled = "the record of 96 slots repeats to fill the 97 that an episode takes from it at once"
+        advice = "Take a longer record, a shorter horizon_slots, or --block-slots (at most 96)"
+        assert lines == [f"Warning: solar: arrivals: {filled}. {advice}."]
 
 
 def test_transfer_compares_the_gains_in_both_worlds(
@@ -362,10 +398,28 @@ def test_bursts_shows_both_predictions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     times = np.random.default_rng(0).random(3000).cumsum()
-    (tmp_path / "log.csv").write_text("\n".join(["t", *map(str, times)]) + "\n")
-    options = ["--block-slots", "5", "--blocks", "4", "--episodes", "5"]
-    run(monkeypatch, ["bursts", "--arrival-log", str(tmp_path / "log.csv"), *options])
-    assert "log.csv: 3000 rows; nothing to repair." in capsys.readouterr().out
+    (tmp_path / "log.csv").write_text("\n".join(["time,when", *(f"1,{1000 * t}" for t in times)]) + "\n")
+    options = "--block-slots 5 --blocks 4 --episodes 5 --arrival-time-column when --arrival-unit ms"
+    run(monkeypatch, ["bursts", "--arrival-log", str(tmp_path / "log.csv"), *options.split()])
+    assert "log.csv: 3000 rows; times from 'when' in ms: 636.961" in capsys.readouterr().out
+
+
+def test_columns_and_units_are_named_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Decoys of better names stand beside the columns."""
+    power = ["time,k,w,sun [w]", *(f"{k},{15 * k},1,{k % 96 + 1}" for k in range(192))]
+    rates = ["time,k,w,rate", *(f"{k},{k},1,{k % 7 + 1}" for k in range(72))]
+    (tmp_path / "power.csv").write_text("\n".join(power) + "\n")
+    (tmp_path / "rates.csv").write_text("\n".join(rates) + "\n")
+    arrivals = "--arrival-time-column k --arrival-rate-column rate --arrival-unit h --arrival-rates rates.csv"
+    harvest = "--harvest-time-column k --harvest-unit min --harvest-power power.csv --harvest-power-columns"
+    monkeypatch.chdir(tmp_path)
+    options = "transfer --episodes 2 --dispatchers surplus-deferral"
+    run(monkeypatch, [*options.split(), *arrivals.split(), *harvest.split(), "sun [w]"])
+    shown = capsys.readouterr().out
+    assert "times from 'k' in h: 0 to 71, values from 'rate', 288 whole slots of 900 s" in shown
+    assert "times from 'k' in min: 0 to 2865, values from 'sun [w]', 192 whole slots of 900 s" in shown
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak")
@@ -392,6 +446,34 @@ def test_memory_writes_reads_and_removes_a_log(
 def test_why_memory_was_not_measured_is_said(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         memory.main(memory.MemoryArgs(**({"rows": 1000} | fields)))
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        *[("--part test", "part is 'test'"), ("--zone Mars", "zone is 'Mars'")],
+        ("--block-slots 4 --harvest-power x", "block_slots is 4"),
+        ("--arrival-time-column t --harvest-power x", "arrival_time_column is 't'"),
+        ("--arrival-unit h --harvest-power x", "arrival_unit is 'h'"),
+        ("--arrival-rate-column r --arrival-log x", "arrival_rate_column is 'r'"),
+        ("--harvest-time-column t --arrival-log x", "harvest_time_column is 't'"),
+        ("--harvest-power-columns w --arrival-log x", r"harvest_power_columns is \('w',\)"),
+        ("--harvest-unit h --arrival-rates x", "harvest_unit is 'h'"),
+    ],
+)
+def test_options_of_a_world_without_its_file_are_refused(
+    line: str, refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=rf"{refused}, but it must be left out where there is no (arrival|harvest)_"):
+        run(monkeypatch, ["transfer", "--episodes", "2", *line.split()])
+
+
+def test_a_transfer_needs_a_recorded_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        SystemExit, match="recorded world is None, but it must be given by one or more of arrival_log, "
+    ):
+        run(monkeypatch, ["transfer", "--episodes", "2"])
 
 
 def test_a_log_and_rates_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,8 @@ def test_a_log_becomes_counts_of_whole_slots(write: Write, chunk_rows: int) -> N
     assert source.record.series.tolist() == [2, 0, 3, 0]
     assert source.mean == 5 / 4
     assert repairs.counts == {} and repairs.rows == 7
-    assert str(repairs).endswith("trace.csv: 7 rows; nothing to repair.")
+    taken = "times from 'time': 2024-03-04T00:00:00Z to 2024-03-04T00:00:05Z, 4 whole slots of 1 s"
+    assert str(repairs).endswith(f"trace.csv: 7 rows; {taken}; nothing to repair.")
 
 
 @pytest.mark.parametrize(("unit", "scale"), [("s", 1), ("ms", 1e3), ("us", 1e6), ("ns", 1e9), ("h", 1 / 3600)])
@@ -138,6 +139,58 @@ def test_a_log_that_begins_at_midnight_keeps_whole_days(write: Write) -> None:
         read_log(write("time", *hours[:30]), 3600.0, start="midnight")
 
 
+# Columns
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        *[
+            "created_at,tokens,id",
+            "request_id,createdAt,tokens",
+            "request_id,tokens,arrival time",
+            "id,TIMESTAMP,runtime",
+        ],
+        *["first,response_time,id", "id,on_battery,Date"],
+    ],
+)
+def test_times_are_the_first_column_if_it_can_be_or_the_only_one_of_such_a_name(write: Write, head: str) -> None:
+    """Each named column but the times has numbers, which would be times from 0 to 6 s."""
+    names = head.split(",")
+    taken = next(
+        name for name in ("created_at", "createdAt", "arrival time", "TIMESTAMP", "first", "Date") if name in names
+    )
+    lines = [",".join(time if name == taken else str(k) for name in names) for k, time in enumerate(stamps(LOG))]
+    source, repairs = read_log(write(head, *lines), 1.0)
+    assert source.record.series.tolist() == [2, 0, 3, 0]
+    assert repairs.taken.startswith(f"times from '{taken}': 2024")
+
+
+@pytest.mark.parametrize(("head", "said"), [("id,tokens", "none"), ("id,sent_at,done_at", r"\['sent_at', 'done_at'\]")])
+def test_numbers_of_no_such_name_are_no_times_unless_they_are_named(write: Write, head: str, said: str) -> None:
+    names = head.split(",")
+    file = write(head, *[",".join([str(k)] * len(names)) for k in range(9)])
+    with pytest.raises(
+        InputError, match=rf"time_column of .*, but it must be named, as one of \['id', .*these are: {said}"
+    ):
+        read_log(file, 1.0)
+    source, repairs = read_log(file, 2.0, time_column="id", unit="s")
+    assert source.record.series.tolist() == [2, 2, 2]
+    assert repairs.taken == "times from 'id' in s: 0 to 8, 3 whole slots of 2 s"
+
+
+@pytest.mark.parametrize("head", ["t,rate,id", "id,t,rate", "id,rate,t", "rate,t"])
+def test_values_are_in_the_column_after_the_times_or_before_them_where_they_are_last(write: Write, head: str) -> None:
+    lines = [",".join({"t": str(600 * k), "rate": "2", "id": "99"}[name] for name in head.split(",")) for k in range(4)]
+    source, repairs = read_rates(write(head, *lines), 600.0)
+    assert source.record.series.tolist() == [1200] * 4 and "values from 'rate'" in repairs.taken
+
+
+def test_times_alone_have_no_values(write: Write) -> None:
+    with pytest.raises(InputError, match=r"columns of .* is \['t'\], but it must be two or more: times and values"):
+        read_rates(write("t", "0", "600", "1200"), 600.0)
+
+
 # Rates
 
 
@@ -201,7 +254,10 @@ def test_a_time_may_stamp_the_end_of_what_it_holds_for(write: Write) -> None:
 
 def test_several_columns_bring_the_same_mean(write: Write) -> None:
     rows = [f"{hour},{hour},{100 * (24 - hour)}" for hour in range(24)]
-    source, _ = read_power(write("h,wind,sun", *rows), 3600.0, unit="h", columns=("wind", "sun"))
+    source, repairs = read_power(write("h,wind,sun", *rows), 3600.0, time_column="h", unit="h", columns=("wind", "sun"))
+    assert (
+        repairs.taken == "times from 'h' in h: 0 to 23, values from 'wind', values from 'sun', 24 whole slots of 3600 s"
+    )
     wind, sun = np.arange(24.0), np.arange(24.0, 0, -1)
     np.testing.assert_allclose(source.series_j, (wind / wind.mean() + sun / sun.mean()) / 2)
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -19,6 +20,8 @@ from agents import make_dispatcher
 from agents.policies import shipped_policies
 from energy_route_env import SCENARIOS, make_scenario
 from energy_route_env.checks import InputError
+from energy_route_env.world.harvest import RecordedHarvest
+from eval.recorded import WorldArgs
 from eval.rollout import simulate
 from eval.statistics import Estimate
 from train.__main__ import main as command_line
@@ -104,6 +107,24 @@ def test_the_shipped_policies_cards_name_the_command_that_makes_them() -> None:
         args = tyro.cli(PPOArgs, args=shlex.split(card["command"])[4:])
         assert args == PPOArgs(scenario=name, shaping=shaping, clone=teacher, seeds=seeds)
         assert card["settings"] == settings_for(name, shaping) | {"hidden_sizes": [64, 64]}
+
+
+def test_a_policy_trained_on_a_part_of_a_record_is_for_the_other_part_and_no_other_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sun.csv").write_text("\n".join(["t,w", *(f"{k},{k % 24}" for k in range(100 * 24))]) + "\n")
+    world = WorldArgs(harvest_power=str(tmp_path / "sun.csv"), harvest_unit="h", part="train")
+    trained_on = PPOArgs(scenario="solar", world=world).make_scenario().harvest_source
+    assert isinstance(trained_on, RecordedHarvest) and trained_on.part == "train"
+    run = train(tmp_path, {"steps": 100}, scenario="solar", shaping="none", horizon=24, world=world)
+    assert "values from 'w', 9600 whole slots of 900 s" in capsys.readouterr().out
+    assert json.loads((run / "run.json").read_text())["arguments"]["world"]["part"] == "train"
+    path = run / "seed-0" / "policy.safetensors"
+    own = make_scenario("solar", horizon_slots=24)
+    scenario = replace(world, part="test").apply(own)
+    simulate(scenario, make_dispatcher(str(path), scenario), 1)
+    with pytest.warns(UserWarning, match="harvest_source was 'RecordedHarvest"):
+        make_dispatcher(str(path), own)
 
 
 def test_the_progress_line_keeps_its_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,6 +248,7 @@ def test_a_resumed_run_must_be_the_same_one(tmp_path: Path) -> None:
             "continuing is True, but it must be False with shaping: the potential needs the time left",
         ),
         ({"curve_points": 0}, "curve_points is 0, but it must be a whole number, 1 or more"),
+        ({"world": WorldArgs(part="test")}, "part is 'test', but it must be left out where there is no "),
     ],
 )
 def test_bad_arguments_are_refused_in_a_sentence(changes: dict[str, Any], sentence: str, tmp_path: Path) -> None:

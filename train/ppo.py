@@ -26,6 +26,7 @@ from energy_route_env.decision import features_of
 from energy_route_env.files import write_atomically
 from energy_route_env.scenarios import measured_scenario, training_scenario
 from energy_route_env.units import FloatArray
+from eval.recorded import RecordedWorld, WorldArgs
 from eval.records import run_record
 from eval.rollout import simulate
 from eval.runs import fits
@@ -49,6 +50,8 @@ class PPOArgs(TableArgs):
     """Name of the scenario."""
     pool: Path | None = None
     """A table of outcomes, CSV or Parquet, for the scenario `measured` in place of its own."""
+    world: RecordedWorld = field(default_factory=WorldArgs)
+    """A recorded world in the place of the scenario's own."""
     ratio: float | None = None
     """Renewable ratio while training; by default the scenario's."""
     horizon: int | None = None
@@ -96,6 +99,7 @@ class PPOArgs(TableArgs):
         least |= {"final_episodes": 2, "final_seed": 0, "checkpoint_steps": 1}
         for name, low in least.items():
             require_whole(name, getattr(self, name), low)
+        self.world.check()
         require(self.name == Path(self.name).name, "name", self.name, "a plain folder name")
         require(self.pool is None or self.scenario == "measured", "scenario", self.scenario, "'measured' with a pool")
         if self.pool is None:
@@ -113,7 +117,7 @@ class PPOArgs(TableArgs):
         changes = {"renewable_ratio": self.ratio, "horizon_slots": self.horizon}
         given = {name: value for name, value in changes.items() if value is not None}
         own = self.scenario if self.pool is None else measured_scenario(self.read(self.pool))
-        return make_scenario(own, continuing=self.continuing, **given)
+        return self.world.apply(make_scenario(own, continuing=self.continuing, **given))
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ def main(args: PPOArgs) -> None:
     console, scenario = Console(), args.make_scenario()
     settings = settings_for(args.scenario, args.shaping, args.changes)
     _prepare(args, settings)
+    args.world.tell(console, [scenario])
     results = []
     for seed in range(args.seed, args.seed + args.seeds):
         training = Training(args, scenario, settings, seed, console)

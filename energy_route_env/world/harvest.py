@@ -9,7 +9,7 @@ import numpy as np
 
 from energy_route_env.checks import require, require_real, require_sequence
 from energy_route_env.units import FloatArray
-from energy_route_env.world.recorded import Part, draw_starts, read_columns, require_part, window
+from energy_route_env.world.recorded import Part, described, draw_starts, read_columns, require_part, window
 
 
 @runtime_checkable
@@ -117,6 +117,7 @@ class BetaGammaHarvest:
 class RecordedHarvest:
     """A recorded series that repeats; an episode starts at a random midnight of it.
 
+    Its `repr` names the data but no part, as that of `Record`.
     Its long-run variance is unknown: days and seasons are no noise, and a record is too short to tell them apart.
 
     Args:
@@ -126,13 +127,16 @@ class RecordedHarvest:
             training or for testing (`draw_starts`). Mean and variance are the whole record's.
     """
 
-    series_j: FloatArray = field(repr=False)
+    series_j: FloatArray
     slots_per_day: int
     part: Part = "all"
     correlation: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         require_part(self.part)
+
+    def __repr__(self) -> str:
+        return f"RecordedHarvest({described(self.series_j)}, slots_per_day={self.slots_per_day})"
 
     @property
     def mean_j(self) -> float:

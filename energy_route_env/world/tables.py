@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
@@ -43,33 +43,41 @@ RULES = {
     "rounded": "with times in whole seconds or minutes: those of the same time are different tasks",
 }
 """What is repaired, by name, and how."""
+TIME_WORDS = {"t", "ts", "time", "times", "timestamp", "timestep", "date", "datetime"}
+"""A column whose name has one of these words, or ends with one of the next, is said to be of times."""
+LAST_WORDS = ("at", "on")
 _OFFSET = re.compile(r"[T :]\d\d(?:[.,]\d+)? ?(Z|[+-]\d\d(?::?\d\d)?)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Repairs:
-    """What was repaired in a file; `str` says it in a line.
+    """What was taken from a file and what was repaired; `str` says it in a line.
 
     Args:
         file: its path.
         rows: rows that were read.
+        taken: which columns, in what unit, over what span.
         counts: for the names in `RULES` that were found, how many rows (or days).
     """
 
     file: str
     rows: int
+    taken: str
     counts: Mapping[str, int]
 
     @classmethod
-    def of(cls, file: str, rows: int, found: Counter[str]) -> Repairs:
-        """Freeze what was found, and log it."""
-        repairs = cls(file, rows, {name: found[name] for name in RULES if found[name]})
+    def of(cls, clock: Clock, n_slots: int, slot_ns: int, values: Sequence[str] = ()) -> Repairs:
+        """Freeze what the clock of a file has found, and log it."""
+        whole = f"{n_slots} whole slots of {slot_ns / 1e9:g} s"
+        taken = ", ".join([clock.span, *(f"values from {name!r}" for name in values), whole])
+        found = {name: clock.found[name] for name in RULES if clock.found[name]}
+        repairs = cls(clock.file, clock.rows, taken, found)
         logging.getLogger("energy_route_env").info("%s", repairs)
         return repairs
 
     def __str__(self) -> str:
         said = "; ".join(f"{count} {RULES[name]}" for name, count in self.counts.items())
-        return f"{self.file}: {self.rows} rows; {said or 'nothing to repair'}."
+        return f"{self.file}: {self.rows} rows; {self.taken}; {said or 'nothing to repair'}."
 
 
 def load_pandas() -> Any:
@@ -93,13 +101,12 @@ def require_few(file: str, what: str, count: int, rows: int, first: int) -> None
     require(count <= FEW * rows, f"rows of {file} {RULES[what].split(':')[0]}", count, f"at most 1 % of {rows}{at}")
 
 
-def chunks(file: str, columns: tuple[str, ...], rest: bool) -> Iterator[tuple[int, pd.DataFrame]]:
+def chunks(file: str, columns: tuple[str, ...]) -> Iterator[tuple[int, pd.DataFrame]]:
     """Yield a CSV file (compressed perhaps) or a Parquet file in chunks, each with the number of its first row.
 
     Args:
         file: its path, or the name of one that ships with the package. Lines with # before the head are skipped.
-        columns: what is needed. An empty name stands for the first column.
-        rest: whether the other columns are read too.
+        columns: what is needed; an empty name is not looked for.
 
     Raises:
         InputError: if the file or a column is missing, or it is no table with rows.
@@ -109,7 +116,9 @@ def chunks(file: str, columns: tuple[str, ...], rest: bool) -> Iterator[tuple[in
     path = find_file(file)
     read = _parquet_chunks if is_parquet(path) else _csv_chunks
     try:
-        for chunk in read(path, columns, rest):
+        for chunk in read(path):
+            for column in filter(None, columns):
+                require(column in chunk, f"column of {file}", column, f"one of {list(chunk)}")
             yield row, chunk
             row += len(chunk)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
@@ -117,12 +126,9 @@ def chunks(file: str, columns: tuple[str, ...], rest: bool) -> Iterator[tuple[in
     require(row > 0, f"rows of {file}", row, "1 or more")
 
 
-def _csv_chunks(path: Path, columns: tuple[str, ...], rest: bool) -> Iterator[pd.DataFrame]:
-    pd = load_pandas()
-    options: dict[str, Any] = {"skiprows": _comments(path), "skipinitialspace": True}
-    names = _named(path, columns, list(pd.read_csv(path, nrows=0, **options).columns))
-    used = None if rest else names
-    with pd.read_csv(path, usecols=used, chunksize=CHUNK_ROWS, low_memory=False, **options) as reader:
+def _csv_chunks(path: Path) -> Iterator[pd.DataFrame]:
+    options: dict[str, Any] = {"skiprows": _comments(path), "skipinitialspace": True, "low_memory": False}
+    with load_pandas().read_csv(path, chunksize=CHUNK_ROWS, **options) as reader:
         yield from reader
 
 
@@ -134,22 +140,50 @@ def _comments(path: Path) -> int:
         return next((at for at, line in enumerate(lines) if not line.startswith("#")), 0)
 
 
-def _parquet_chunks(path: Path, columns: tuple[str, ...], rest: bool) -> Iterator[pd.DataFrame]:
+def _parquet_chunks(path: Path) -> Iterator[pd.DataFrame]:
     try:
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtra("Reading a Parquet file needs pyarrow: pip install pyarrow.") from error
     with parquet.ParquetFile(path) as table:
-        names = _named(path, columns, list(table.schema_arrow.names))
-        for batch in table.iter_batches(CHUNK_ROWS, columns=None if rest else names):
+        for batch in table.iter_batches(CHUNK_ROWS):
             yield batch.to_pandas()
 
 
-def _named(path: Path, columns: tuple[str, ...], names: list[str]) -> list[str]:
-    """Return the names of the columns in this file, the first one's for an empty name."""
-    for column in columns:
-        require(not column or column in names, f"column of {path}", column, f"one of {names}")
-    return [column or names[0] for column in columns]
+def says_time(column: str) -> bool:
+    """Say whether a column is one of times by its name.
+
+    Example:
+        >>> [name for name in ("t_s", "startTime", "created_at", "request_id", "rate") if says_time(name)]
+        ['t_s', 'startTime', 'created_at']
+    """
+    words = [word.lower() for word in re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", column) if word]
+    return not TIME_WORDS.isdisjoint(words) or words[-1:] in [[word] for word in LAST_WORDS]
+
+
+def find_times(file: str, table: pd.DataFrame) -> str:
+    """Return the column of times where none was named, by the rule in docs/scenarios.md."""
+    names = [str(name) for name in table.columns]
+    if len(names) == 1 or says_time(names[0]) or _has_dates(table.iloc[:, 0]):
+        return names[0]
+    others = [name for name in names if says_time(name)]
+    clear = f"named, as one of {names}: the first is no time, and by their names these are: {others or 'none'}"
+    require(len(others) == 1, f"time_column of {file}", "", clear)
+    return others[0]
+
+
+def _has_dates(column: pd.Series[Any]) -> bool:
+    """Say whether a column's first value is a date, not a number."""
+    pd, first = load_pandas(), column.dropna()[:1].astype(str)
+    dates = pd.to_datetime(first, format="ISO8601", errors="coerce", utc=True).notna()
+    return bool((dates & pd.to_numeric(first, errors="coerce").isna()).any())
+
+
+def find_values(file: str, table: pd.DataFrame, time_column: str) -> str:
+    """Return the column of values where none was named: the one after the times, or before them where they are last."""
+    names = list(table.columns)
+    require(len(names) > 1, f"columns of {file}", names, "two or more: times and values")
+    return str([*names, names[-2]][names.index(time_column) + 1])
 
 
 def numbers(file: str, first_row: int, column: pd.Series[Any]) -> FloatArray:
@@ -197,14 +231,15 @@ class Clock:
 
     Args:
         file: whose times, for messages.
+        column: of the times; empty: that of `find_times`.
         unit: unit of times that are numbers, one of `UNITS_NS`.
         zone: name of a time zone or a UTC offset; None: that of the file.
         is_log: whether rows may have the same time. In a table the same time again is a step back of the clock.
     """
 
-    def __init__(self, file: str, unit: str, zone: str | None, is_log: bool) -> None:
+    def __init__(self, file: str, column: str, unit: str, zone: str | None, is_log: bool) -> None:
         require(unit in UNITS_NS, "unit", unit, f"one of {list(UNITS_NS)}")
-        self.file, self.unit, self.is_log = file, unit, is_log
+        self.file, self.column, self.unit, self.is_log = file, column, unit, is_log
         self.found: Counter[str] = Counter()
         self.zone = None if zone is None else zone_of(zone)
         self.rows, self.first_without, self.coarse_ns = 0, 0, UNITS_NS["min"]
@@ -213,9 +248,12 @@ class Clock:
         self._latest_local: Any = None
         self._switched: Any = None
         self._latest_ns = self._first_ns = -(2**63)
+        self._ends_ns: list[int] = []
 
-    def read(self, first_row: int, column: pd.Series[Any]) -> tuple[NDArray[np.bool_], Nanoseconds]:
+    def read(self, first_row: int, table: pd.DataFrame) -> tuple[NDArray[np.bool_], Nanoseconds]:
         """Return which rows have a time, and these times in the file's order."""
+        self.column = self.column or find_times(self.file, table)
+        column = table[self.column]
         given = column.notna().to_numpy()
         self.rows += len(column)
         if not given.all():
@@ -229,6 +267,8 @@ class Clock:
         if self._first_ns == -(2**63):
             self._first_ns = int(times[0])
         self._latest_ns = int(times[-1])
+        ends = [*self._ends_ns, int(times.min()), int(times.max())]
+        self._ends_ns = [min(ends), max(ends)]
         while self.coarse_ns and (times % self.coarse_ns).any():
             self.coarse_ns = UNITS_NS["s"] if self.coarse_ns > UNITS_NS["s"] else 0
         return given, times
@@ -239,6 +279,15 @@ class Clock:
         if self.zone is not None:
             return _standard_offset(self.zone, self._first_ns)
         return min((_as_ns(offset) for offset in self._offsets), default=0)
+
+    @property
+    def span(self) -> str:
+        """From which column the times are, in what unit, from when to when."""
+        if self._kind == "numbers":
+            unit, ends = f" in {self.unit}", [f"{end / UNITS_NS[self.unit]:.15g}" for end in self._ends_ns]
+        else:
+            unit, ends = "", [f"{np.datetime64(end, 'ns').astype('datetime64[s]')}Z" for end in self._ends_ns]
+        return f"times from {self.column!r}{unit}: {ends[0]} to {ends[1]}"
 
     def check(self) -> None:
         """Refuse a file in which too many rows have no time."""

@@ -22,6 +22,7 @@ from energy_route_env.world.tables import (
     Nanoseconds,
     Repairs,
     chunks,
+    find_values,
     load_pandas,
     numbers,
     refuse,
@@ -55,7 +56,7 @@ def read_log(
     Args:
         file: path of a CSV or Parquet file, one row for each request.
         slot_seconds: length of a slot.
-        time_column: the column of times; the first by default.
+        time_column: the column of times; by default the first, or the one that is said to be of times (`find_times`).
         unit: unit of times that are numbers.
         zone: time zone or UTC offset of times without one, and of midnights.
         mean: wanted mean requests of a slot; the record's by default.
@@ -64,16 +65,16 @@ def read_log(
         part: see `Record`.
 
     Returns:
-        The source, and what was repaired.
+        The source, and what was taken and repaired.
 
     Raises:
         InputError: naming file, row and reason, if a row can neither be read nor repaired.
         MissingExtra: if pandas is missing.
     """
     slot_ns = _slot_ns(slot_seconds)
-    clock, counts, twice = Clock(file, unit, zone, is_log=True), _Counts(file, slot_ns), _Duplicates()
-    for first_row, chunk in chunks(file, (time_column,), rest=True):
-        given, times = clock.read(first_row, chunk[time_column or chunk.columns[0]])
+    clock, counts, twice = Clock(file, time_column, unit, zone, is_log=True), _Counts(file, slot_ns), _Duplicates()
+    for first_row, chunk in chunks(file, (time_column,)):
+        given, times = clock.read(first_row, chunk)
         counts.add(times[~twice.find(chunk[given], times, first_row)], first_row)
     clock.check()
     clock.found["duplicate"] = twice.count
@@ -83,7 +84,8 @@ def read_log(
         stamps = f"a multiple of {clock.coarse_ns / 1e9:g} s, to which the times in {file} are rounded"
         require(slot_ns % clock.coarse_ns == 0, "slot_seconds", slot_seconds, stamps)
     record = _record(file, *counts.series(), clock.offset_ns, slot_ns, (start, block_slots, part))
-    return RecordedArrivals(record, record.mean if mean is None else mean), Repairs.of(file, clock.rows, clock.found)
+    repairs = Repairs.of(clock, len(record.series), slot_ns)
+    return RecordedArrivals(record, record.mean if mean is None else mean), repairs
 
 
 class _Duplicates:
@@ -168,8 +170,8 @@ def read_rates(
     Args:
         file: path of a CSV or Parquet file.
         slot_seconds: length of a slot.
-        rate_column: the column of requests a second; the second by default.
-        time_column: the column of times; the first by default.
+        rate_column: the column of requests a second; the one after the times by default.
+        time_column: the column of times; by default the first, or the one that is said to be of times (`find_times`).
         unit: unit of times that are numbers.
         zone: time zone or UTC offset of times without one, and of midnights.
         cv: coefficient of variation of the times between requests, or the column that has it (empty: 1); one cv is used
@@ -180,7 +182,7 @@ def read_rates(
         part: see `Record`.
 
     Returns:
-        The source, and what was repaired.
+        The source, and what was taken and repaired.
 
     Raises:
         InputError: naming file, row and reason, if a row can neither be read nor repaired.
@@ -188,7 +190,7 @@ def read_rates(
     """
     slot_ns = _slot_ns(slot_seconds)
     columns = (rate_column, cv) if isinstance(cv, str) else (rate_column,)
-    table = _Table.read(file, time_column, columns, Clock(file, unit, zone, is_log=False), blank=1.0)
+    table = _Table.read(Clock(file, time_column, unit, zone, is_log=False), columns, blank=1.0)
     for begin, end in table.bounds[:, table.is_long].T.tolist():
         gap = f"{(end - begin) / 3.6e12:g} h from {np.datetime64(begin, 'ns')}"
         raise InputError(f"a gap in {file}, by time, is {gap}, but it must be at most two hours.")
@@ -197,7 +199,8 @@ def read_rates(
     rates = table.amounts(0, edges)
     record = _record(file, int(edges[0]) // slot_ns, rates, table.clock.offset_ns, slot_ns, (start, block_slots, part))
     used = math.sqrt(table.mean_square(1)) if isinstance(cv, str) else cv
-    return RateArrivals(record, record.mean if mean is None else mean, used), table.repairs()
+    repairs = Repairs.of(table.clock, len(record.series), slot_ns, table.names)
+    return RateArrivals(record, record.mean if mean is None else mean, used), repairs
 
 
 def read_power(
@@ -216,15 +219,15 @@ def read_power(
     Args:
         file: path of a CSV or Parquet file.
         slot_seconds: length of a slot, a divisor of the day.
-        columns: the columns of power, in W; the second by default. Each of several brings the same mean harvest.
-        time_column: the column of times; the first by default.
+        columns: the columns of power, in W; the one after the times by default. Each of several brings the same mean.
+        time_column: the column of times; by default the first, or the one that is said to be of times (`find_times`).
         unit: unit of times that are numbers.
         zone: time zone or UTC offset of times without one, and of midnights: those of its standard time.
         stamped: whether a row's time is the start or the end of what it holds for.
         part: see `RecordedHarvest`.
 
     Returns:
-        The source, whole days in joules (per mean W and column where there are several), and what was repaired.
+        The source, whole days in joules (per mean W and column where there are several); what was taken and repaired.
 
     Raises:
         InputError: naming file, row and reason, if a row can neither be read nor repaired.
@@ -233,8 +236,8 @@ def read_power(
     slot_ns = _slot_ns(slot_seconds)
     day = _day_slots(slot_ns)
     require(stamped in ("start", "end"), "stamped", stamped, "'start' or 'end'")
-    clock = Clock(file, unit, zone, is_log=False)
-    table = _Table.read(file, time_column, columns or ("",), clock, stamped, FEW)
+    clock = Clock(file, time_column, unit, zone, is_log=False)
+    table = _Table.read(clock, columns or ("",), stamped, FEW)
     edges = _edges(table, slot_ns, DAY_NS)
     require(len(edges) > day, f"whole days in {file}", 0, "1 or more")
     kept = table.whole_days(edges, day)
@@ -242,13 +245,15 @@ def read_power(
     series = [table.amounts(k, edges).reshape(-1, day)[kept].ravel() for k in range(len(table.values))]
     joules = series[0] if len(series) == 1 else equal_shares(file, columns, series)
     require(bool(joules.sum() > 0), f"harvest in {file}", 0.0, "above 0")
-    return RecordedHarvest(joules, day, part), table.repairs()
+    return RecordedHarvest(joules, day, part), Repairs.of(clock, len(joules), slot_ns, table.names)
 
 
 class _Table(NamedTuple):
     """A table of values over time, repaired: rows rise in time, and gaps are filled."""
 
     clock: Clock
+    names: list[str]
+    """Of the columns of values."""
     times: Nanoseconds
     """When each row begins, and when the last one ends, shape (n + 1,)."""
     values: FloatArray
@@ -261,22 +266,20 @@ class _Table(NamedTuple):
     @classmethod
     def read(
         cls,
-        file: str,
-        time_column: str,
-        columns: tuple[str, ...],
         clock: Clock,
+        columns: tuple[str, ...],
         stamped: str = "start",
         negative: float = 0.0,
         blank: float = math.nan,
     ) -> _Table:
-        """Read columns (an empty name: the second) whose values may be below 0 by a share of the largest.
+        """Read columns (an empty name: that of `find_values`) whose values may be below 0 by a share of the largest.
 
         An empty value is `blank` in the columns after the first, and a gap in the first, as nan is in all.
         """
-        parts = []
-        for first_row, chunk in chunks(file, (time_column, *filter(None, columns)), rest=not all(columns)):
-            names = [name or chunk.columns[min(1, chunk.shape[1] - 1)] for name in columns]
-            given, times = clock.read(first_row, chunk[time_column or chunk.columns[0]])
+        file, parts = clock.file, []
+        for first_row, chunk in chunks(file, (clock.column, *columns)):
+            given, times = clock.read(first_row, chunk)
+            names = [name or find_values(file, chunk, clock.column) for name in columns]
             values = np.stack([numbers(file, first_row, chunk[name])[given] for name in names])
             parts.append((times, values, first_row + np.flatnonzero(given)))
         clock.check()
@@ -284,10 +287,10 @@ class _Table(NamedTuple):
         values[1:] = np.where(np.isnan(values[1:]), blank, values[1:])
         values = _without_negatives(file, names, values, row, negative, clock.found)
         times, values = _in_order(file, times, values, row, clock.found)
-        return cls._filled(clock, times, values, stamped == "end")
+        return cls._filled(clock, names, times, values, stamped == "end")
 
     @classmethod
-    def _filled(cls, clock: Clock, times: Nanoseconds, values: FloatArray, ends: bool) -> _Table:
+    def _filled(cls, clock: Clock, names: list[str], times: Nanoseconds, values: FloatArray, ends: bool) -> _Table:
         """Fill the gaps: a row that would hold for more than one and a half usual steps ends after one."""
         lengths = np.diff(times)
         step = int(np.median(lengths))
@@ -301,7 +304,7 @@ class _Table(NamedTuple):
         order = np.append(times, new).argsort(kind="stable")
         filled = np.stack([np.append(some, np.interp(new, times, some)) for some in values])[:, order]
         begins = np.append(times, new)[order] - shift
-        return cls(clock, np.append(begins, begins[-1] + step), filled, bounds, is_long)
+        return cls(clock, names, np.append(begins, begins[-1] + step), filled, bounds, is_long)
 
     def amounts(self, column: int, edges: Nanoseconds) -> FloatArray:
         """Return a column's values times seconds, between edges."""
@@ -320,9 +323,6 @@ class _Table(NamedTuple):
         kept = gap_ends.searchsorted(begins, side="right") == gap_begins.searchsorted(ends, side="left")
         self.clock.found["days left out"] += int((~kept).sum())
         return kept
-
-    def repairs(self) -> Repairs:
-        return Repairs.of(self.clock.file, self.clock.rows, self.clock.found)
 
 
 def _without_negatives(
