@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from agents import Dispatcher, make_dispatcher
-from agents.policies import shipped_policies
 from agents.receding import RecedingHorizon
 from energy_route_env import Scenario, make_scenario
 from energy_route_env.checks import InputError
@@ -69,9 +68,8 @@ def dispatcher_names(scenario: Scenario, wanted: tuple[str, ...] = ()) -> list[s
         return list(dict.fromkeys((REFERENCE, *wanted)))
     plain = ("cheap-hours",) * (scenario.grid_source is None)
     deferral = [name for name in DEFERRAL if name not in plain]
-    names = (*ROUTING, *ORDERS * scenario.retries, *deferral * scenario.can_wait)
-    learned = ["learned"] * (scenario.name in shipped_policies())
-    return list(dict.fromkeys((REFERENCE, *(name for name in names if fits(name, scenario)), *learned)))
+    names = (*ROUTING, *ORDERS * scenario.retries, *deferral * scenario.can_wait, "learned")
+    return list(dict.fromkeys((REFERENCE, *(name for name in names if fits(name, scenario)))))
 
 
 def has_optimum(scenario: Scenario) -> bool:

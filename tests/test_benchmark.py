@@ -73,7 +73,7 @@ def without_sentences(printed: str) -> Iterator[str]:
     return (
         line
         for line in printed.splitlines()
-        if not re.match(r"Results:|Report:|\w+, ratio [\d.]+: (?!\d+ episodes)", line)
+        if not re.match(r"Note:|Results:|Report:|\w+, ratio [\d.]+: (?!\d+ episodes)", line)
     )
 
 
