@@ -105,6 +105,9 @@ class WorldArgs:
             ratio, mean_j = scenario.renewable_ratio, scenario.renewable_ratio * scenario.mean_demand_j
             goal = f"renewable ratio {ratio:g} ({mean_j:.3g} J a slot)"
             yield f"{scenario.name}: harvest scaled by {mean_j / harvest.mean_j:.2g} to {goal}."
+            if scenario.grid_source is not None:
+                apart = "harvest and grid are two records, joined slot by slot from the first of each on"
+                yield f"Warning: {scenario.name}: {apart}, whatever their dates."
             yield from _repeats(scenario, "harvest", len(harvest.series_j), scenario.horizon_slots)
 
 

@@ -112,6 +112,12 @@ def test_of_a_file_harvest_and_grid_are_the_same_days_of_their_part(part: Part, 
         assert set(((price - 1) // 24).tolist()) <= days
 
 
+def test_a_recorded_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "year.csv").write_bytes("größe\n1\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"file is '.*year\.csv', but it must be text in UTF-8: 'utf-8' codec can't"):
+        _ = HarvestFile(str(tmp_path / "year.csv"), ("größe",)).mean_j
+
+
 def test_training_and_testing_scale_the_harvest_alike() -> None:
     whole, train = (RecordedHarvest(np.arange(1.0, 96 * 104 + 1), 96, part) for part in ("all", "train"))
     assert whole.mean_j == train.mean_j
@@ -371,6 +377,14 @@ def test_a_record_that_repeats_within_an_episode_is_warned_of(
         filled = "the record of 96 slots repeats to fill the 97 that an episode takes from it at once"
         advice = "Take a longer record, a shorter horizon_slots, or --block-slots (at most 96)"
         assert lines == [f"Warning: solar: arrivals: {filled}. {advice}."]
+
+
+def test_a_harvest_that_meets_a_recorded_grid_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    world = WorldArgs(harvest_power=power_file(tmp_path))
+    world.tell(Console(), [make_scenario("carbon"), make_scenario("solar")])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning: ")]
+    joined = "harvest and grid are two records, joined slot by slot from the first of each on, whatever their dates."
+    assert lines == [f"Warning: carbon: {joined}"]
 
 
 def test_transfer_compares_the_gains_in_both_worlds(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from energy_route_env.checks import InputError, MissingExtra
-from energy_route_env.world import tables
+from energy_route_env.world import files
 from energy_route_env.world.tables import RULES, zone_of
 from energy_route_env.world.traces import read_log, read_power, read_rates
 
@@ -32,7 +32,7 @@ def write(tmp_path: Path) -> Write:
 @pytest.fixture(params=[1, 3, 100_000])
 def chunk_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The rules are the same wherever a chunk ends."""
-    monkeypatch.setattr(tables, "CHUNK_ROWS", request.param)
+    monkeypatch.setattr(files, "CHUNK_ROWS", request.param)
     yield request.param
 
 
@@ -78,9 +78,10 @@ def test_a_request_that_is_written_twice_counts_once(write: Write, chunk_rows: i
     source, repairs = read_log(write("time,tokens", *lines), 1.0)
     assert source.record.series.sum() == 300 + 1 - 2  # those at both ends lie in slots that are cut
     assert repairs.counts == {"duplicate": 1}
-    many = [line for line in lines for _ in range(2)]
+    alike = [lines[0], lines[0][:-1] + "8", "", ",1"]  # the same time, no row, no time
+    many = [*alike, *[line for line in lines for _ in range(2)]]
     with pytest.raises(
-        InputError, match=r"equal to another row is 303, but it must be at most 1 % of 604, the .* row 2"
+        InputError, match=r"equal to another row is 303, but it must be at most 1 % of 607, the first in row 5"
     ):
         read_log(write("time,tokens", *many), 1.0)
 
@@ -123,6 +124,29 @@ def test_a_log_of_times_all_over_the_centuries_is_refused_while_it_is_read(
     numbers = [str(1e6 * k + 0.5) for k in range(30)]
     with pytest.raises(InputError, match=r"slots in .* is 1376256, but it must be 655360 at most"):
         read_log(write("t", *numbers), 1.0)
+
+
+def test_a_stray_time_in_fine_power_or_rates_is_a_gap_that_is_not_filled(write: Write) -> None:
+    """Two days, of which one has a short gap, and a row of 1970; the days between, 56 years, are left out."""
+    days = np.random.default_rng(2).random(2 * 8640).round(6)
+    rows = [*power_rows(days.tolist(), 10), "1970-01-01 00:00:00,1"]
+    source, repairs = read_power(write("time,w", *rows[:100], *rows[102:]), 900.0)
+    assert repairs.counts == {"unsorted": 1, "filled": 2, "days left out": 19_786}
+    expected = 10 * days.reshape(-1, 90).sum(axis=1)
+    np.testing.assert_allclose(source.series_j[2:], expected[2:], rtol=1e-7)  # of seconds from 1970 on
+    stray = r"slots in .* is 1709683190, but .* 19786 days, between rows 17281 and 1$"
+    for read in (read_power, read_rates):
+        with pytest.raises(InputError, match=stray.replace("$", r"\.")):
+            read(write("time,w", *rows), 1.0)
+    ends = ["1678-01-01,1", "1678-01-02,1", "2261-01-01,1"]
+    with pytest.raises(InputError, match=r"in less than 292 years: .* is one of 212935 days, between rows 2 and 3"):
+        read_power(write("time,w", *ends), 900.0)
+
+
+def test_more_missing_rows_than_slots_that_there_may_be_are_refused(write: Write) -> None:
+    micros = [*range(20), *range(3_000_000_000, 3_000_000_020)]
+    with pytest.raises(InputError, match=r"rows missing in gaps of .* is 2999999980, but it must be 100000000 at most"):
+        read_rates(write("t,rate", *[f"{t},1" for t in micros]), 60.0, unit="us")
 
 
 def test_a_log_that_begins_at_midnight_keeps_whole_days(write: Write) -> None:
@@ -215,7 +239,9 @@ def test_a_rate_below_0_and_a_long_gap_of_rates_are_refused(write: Write) -> Non
     with pytest.raises(InputError, match=r"rate of .*, row 2, is -0.1, but it must be at least 0"):
         read_rates(write("t,rate", "0,1", "600,-0.1", "1200,1"), 600.0)
     rows = [f"{600 * k},1" for k in [*range(20), *range(40, 60)]]
-    with pytest.raises(InputError, match=r"a gap in .* is 3.33333 h from 1970-01-01T03:20:00.*at most two hours"):
+    with pytest.raises(
+        InputError, match=r"gap between rows 20 and 21 of .* is 3.33333 h from 1970-01-01T03:20:00.*two hours"
+    ):
         read_rates(write("t,rate", *rows), 600.0)
 
 
@@ -282,9 +308,9 @@ def test_of_two_rows_of_one_time_the_mean_is_taken(write: Write) -> None:
     np.testing.assert_allclose(source.series_j, expected, rtol=1e-9)
     for extra, what in ((rows[:4], "equal to another row"), (power_rows([5000.0] * 4), "of the same time")):
         with pytest.raises(
-            InputError, match=rf"{what}.* is 4, but it must be at most 1 % of 292, the first in row \d+"
+            InputError, match=rf"{what}.* is 4, but it must be at most 1 % of 292, the first in row 290"
         ):
-            read_power(write("time,w", *rows, *extra), 900.0)
+            read_power(write("time,w", ",1", *rows, *extra[::-1]), 900.0)
 
 
 def test_a_gap_of_up_to_two_hours_is_interpolated(write: Write) -> None:
@@ -352,6 +378,27 @@ def test_some_times_without_an_offset_are_refused(write: Write, chunk_rows: int)
         read_log(write("time", *reversed(log)), 900.0)
 
 
+@pytest.mark.parametrize("offset", ["+0500", "+05", "+05:00", " +0500", "  +05"])
+@pytest.mark.parametrize("form", ["%Y%m%dT%H%M%S", "%Y%m%dT%H%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H%M%S.%f"])
+def test_a_utc_offset_is_seen_in_every_form_of_iso_8601(write: Write, form: str, offset: str) -> None:
+    """One row is written in the next zone; midnight is that of the smallest offset, or of the zone that is given."""
+    rows = [f"{(START + timedelta(minutes=15 * k)).strftime(form)}{offset},{DAYS[k]}" for k in range(96 * 3)]
+    rows[30] = f"{(START + timedelta(minutes=450 + 60)).strftime(form)}+06,{DAYS[30]}"
+    for zone in (None, "+05:00"):
+        source, repairs = read_power(write("time,w", *rows), 900.0, zone=zone)
+        np.testing.assert_allclose(source.series_j, 900 * DAYS, rtol=1e-9)
+        assert repairs.counts == {"offset": 1}
+
+
+@pytest.mark.parametrize("rows", [["-7"] * 4, ["-07", "-7:00", "-07", "-07"]])
+def test_a_utc_offset_in_another_form_is_refused(write: Write, rows: list[str]) -> None:
+    times = [f"2024-03-04T0{k}:00{offset}" for k, offset in enumerate(rows)]
+    with pytest.raises(
+        InputError, match=r"row [12], is '2024.*7.*', but it must be a time .* Z, \+01, \+0100 or \+01:00"
+    ):
+        read_log(write("time", *times), 900.0)
+
+
 def local_rows(first: datetime, n: int, minutes: int, zone: str) -> tuple[list[str], np.ndarray]:
     """Local times without an offset, every so many minutes from a moment of universal time on, and watts."""
     moments = [first + timedelta(minutes=minutes * k) for k in range(n)]
@@ -407,8 +454,8 @@ def test_a_zone_says_where_midnight_is(write: Write) -> None:
     np.testing.assert_array_equal(winter_time.series_j, source.series_j)
 
 
-@pytest.mark.parametrize("zone", ["Mars/Olympus", "-7", "07:00", ""])
-def test_an_unknown_zone_is_refused(write: Write, zone: str) -> None:
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "-7", "07:00", "", "+24:00", "-07:60", 3])
+def test_an_unknown_zone_is_refused(write: Write, zone: Any) -> None:
     with pytest.raises(InputError, match=r"zone is .*America/Denver, or a UTC offset, as -07:00"):
         read_log(write("time", *stamps(LOG)), 1.0, zone=zone)
 
@@ -432,6 +479,21 @@ GOOD = power_rows(DAYS[:4].tolist())
 def test_what_cannot_be_read_is_refused_with_file_row_and_reason(write: Write, row: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_power(write("time,w", *GOOD, row), 900.0)
+
+
+@pytest.mark.parametrize("what", ["date", "duration", "flag", "flags and blanks", "large"])
+def test_what_only_pandas_takes_for_a_number_is_refused(tmp_path: Path, what: str) -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    times = pd.Series(pd.date_range("2024-03-04", periods=96, freq="15min"))
+    flags = pd.Series([None, *[True] * 95], dtype=object)
+    columns = {"date": times, "duration": times - times[0], "flag": flags == 1, "flags and blanks": flags}
+    table = pd.DataFrame({"time": times, "w": columns.get(what, 1e308)})
+    table.to_parquet(tmp_path / "sun.parquet")
+    table.to_csv(tmp_path / "sun.csv", index=False)
+    for name in ("sun.parquet", "sun.csv"):
+        with pytest.raises(InputError, match=r"w of .*sun.*, row [12], is .*, but it must be a finite number, at most"):
+            read_power(str(tmp_path / name), 900.0)
 
 
 def test_numbers_that_are_no_times_are_refused(write: Write, chunk_rows: int) -> None:
@@ -474,12 +536,79 @@ def test_bytes_that_are_no_text_and_a_missing_file_are_refused(tmp_path: Path) -
         read_log("no.csv", 1.0)
 
 
+@pytest.mark.parametrize(
+    ("lines", "row", "has"),
+    [
+        (("t", *[f"{0.5 + k},{k % 3}" for k in range(9)]), 1, 2),
+        (("t,w", *[f"{0.5 + k},1,2,3" for k in range(9)]), 1, 4),
+        (("t,w", *[f"{0.5 + k},1" for k in range(8)], "9,1,2"), 9, 3),
+        (("t,w,x", *[f"{0.5 + k},1," for k in range(8)], "", "9,1"), 9, 2),
+    ],
+)
+def test_rows_with_more_or_fewer_fields_than_the_head_are_refused(
+    write: Write, chunk_rows: int, lines: tuple[str, ...], row: int, has: int
+) -> None:
+    with pytest.raises(InputError, match=rf"fields of .*trace\.csv, row {row}, are {has}, but they must be \d, as in"):
+        read_log(write(*lines), 1.0)
+
+
+def test_a_comma_after_the_last_field_of_rows_or_head_changes_nothing(write: Write, chunk_rows: int) -> None:
+    """Also beside a field as long as a prompt."""
+    prompt = "a" * 200_000
+    for head, end in (("time", ","), ("time,w", ",,"), ("time,", ""), ("time,", ","), (f"time,{prompt}", ",")):
+        source, _ = read_log(write(head, *[time + end for time in stamps(LOG)]), 1.0)
+        assert source.record.series.tolist() == [2, 0, 3, 0]
+
+
+def packed(name: str, cut: slice) -> bytes:
+    import gzip
+
+    return gzip.compress("\n".join(["time", *stamps(LOG)]).encode())[cut] if name.endswith("gz") else b"time\n0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        *[("log.csv.gz", slice(-9)), ("log.csv.gz", slice(0, 30)), ("log.zip", slice(0)), ("log.csv.xz", slice(0))],
+        *[("log.csv.bz2", slice(0)), ("log.tar", slice(0)), ("log.parquet", slice(0)), ("log.pq", slice(0))],
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_or_is_cut_is_refused(name: str, cut: slice, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(packed(name, cut))
+    with pytest.raises(InputError, match=rf"file is '.*{name}', but it must be a table: \w"):
+        read_log(str(tmp_path / name), 1.0)
+
+
+def test_bytes_in_the_place_of_packed_ones_are_refused(tmp_path: Path) -> None:
+    data = bytearray(packed(".gz", slice(None)))
+    data[10:20] = bytes(10)
+    (tmp_path / "log.csv.gz").write_bytes(bytes(data))
+    with pytest.raises(InputError, match=r"log\.csv\.gz', but it must be a table: Error -3"):
+        read_log(str(tmp_path / "log.csv.gz"), 1.0)
+
+
+@pytest.mark.parametrize("index", ["time", "number", None])
+def test_a_parquet_file_of_pandas_has_its_index_as_a_column(tmp_path: Path, index: str | None) -> None:
+    """Named, or of equal numbers; a whole time is missing."""
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    times = pd.array([*range(0, 86_400, 600), None], dtype="Int64")
+    table = pd.DataFrame({"w": [1.0] * 145, "time": times, "number": [0] * 145})
+    (table if index is None else table.set_index(index)).to_parquet(tmp_path / "sun.parquet")
+    source, repairs = read_power(str(tmp_path / "sun.parquet"), 600.0, columns=("w",))
+    np.testing.assert_allclose(source.series_j, [600.0] * 144)
+    assert repairs.counts == {"no time": 1}
+
+
 def test_slots_that_no_day_holds_are_refused(write: Write) -> None:
     file = write("time,w", *power_rows(DAYS.tolist()))
     with pytest.raises(InputError, match=r"slot_seconds is 7.0, but it must be a divisor of the day"):
         read_power(file, 7.0)
     with pytest.raises(InputError, match=r"slot_seconds is 0.0, but it must be a finite number above 0"):
         read_power(file, 0.0)
+    for far in (1e-7, 4e7, 1e30):
+        with pytest.raises(InputError, match=r"slot_seconds is .*, but it must be from a microsecond to a year"):
+            read_log(file, far)
     with pytest.raises(InputError, match=r"start is 'noon', but it must be one of"):
         read_log(file, 900.0, start="noon")  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"slot_seconds is 3600.0, but it must be a divisor of the UTC offset"):
@@ -503,6 +632,10 @@ def test_without_pandas_or_pyarrow_the_message_says_what_to_install(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtra, match=r"pip install pyarrow"):
         read_log(write("x", name="log.parquet"), 1.0)
+    if sys.version_info < (3, 14):  # which unpacks it by itself
+        monkeypatch.setitem(sys.modules, "zstandard", None)
+        with pytest.raises(MissingExtra, match=r"log\.csv\.zst needs another package"):
+            read_log(write("x", name="log.csv.zst"), 1.0)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtra, match=r"pip install 'energy-route-env\[traces\]'"):
         read_log(write("time", *stamps(LOG)), 1.0)

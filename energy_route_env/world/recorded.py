@@ -190,7 +190,11 @@ def read_columns(file: str, columns: tuple[str, ...]) -> tuple[FloatArray, ...]:
     Raises:
         InputError: naming file and column if one is missing, or a value is no number or below 0.
     """
-    lines = [line for line in find_file(file).read_text("utf-8-sig").splitlines() if line and not line.startswith("#")]
+    try:
+        text = find_file(file).read_text("utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"file is {file!r}, but it must be text in UTF-8: {error}") from error
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     names = [name.strip() for name in lines[0].split(",")] if lines else []
     for column in columns:
         require(column in names, f"column of {file}", column, f"one of {names}")

@@ -1,23 +1,24 @@
-"""Tables of one's own, read chunk by chunk: times of any kind as nanoseconds, and what had to be repaired (pandas)."""
+"""Columns of tables of one's own: times of any kind as nanoseconds, numbers, and what had to be repaired (pandas)."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
-from pathlib import Path
+from decimal import Decimal
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from energy_route_env.checks import InputError, MissingExtra, require
+from energy_route_env.checks import InputError, require
 from energy_route_env.units import FloatArray
-from energy_route_env.world.recorded import find_file, is_parquet
+from energy_route_env.world.files import load_pandas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,6 @@ Nanoseconds = NDArray[np.int64]
 UNITS_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9, "h": 3600 * 10**9}
 """Units of times that are numbers, in nanoseconds."""
 DAY_NS = 24 * UNITS_NS["h"]
-CHUNK_ROWS = 100_000
 FEW = 0.01
 """Of the rows, at most this share may be missing, twice there, or below 0 by less than this share of the largest."""
 RULES = {
@@ -43,10 +43,13 @@ RULES = {
     "rounded": "with times in whole seconds or minutes: those of the same time are different tasks",
 }
 """What is repaired, by name, and how."""
+LARGEST = 1e100
+"""What is beyond would overflow in sums and squares."""
 TIME_WORDS = {"t", "ts", "time", "times", "timestamp", "timestep", "date", "datetime"}
 """A column whose name has one of these words, or ends with one of the next, is said to be of times."""
 LAST_WORDS = ("at", "on")
-_OFFSET = re.compile(r"[T :]\d\d(?:[.,]\d+)? ?(Z|[+-]\d\d(?::?\d\d)?)$", re.MULTILINE)
+OFFSETS = "written as Z, +01, +0100 or +01:00"
+_OFFSET = re.compile(r"[T :](?:\d\d){1,3}(?:[.,]\d+)? *(Z|[+-]\d\d(?::?\d\d)?)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -80,15 +83,6 @@ class Repairs:
         return f"{self.file}: {self.rows} rows; {self.taken}; {said or 'nothing to repair'}."
 
 
-def load_pandas() -> Any:
-    """Import pandas, or raise a MissingExtra."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingExtra("Reading traces needs pandas: pip install 'energy-route-env[traces]'.") from error
-    return pandas
-
-
 def refuse(file: str, row: int, column: str, value: Any, allowed: str) -> InputError:
     """Return the error for a value; rows are counted from 1 below the head."""
     plain = value.item() if isinstance(value, np.generic) else value
@@ -99,55 +93,6 @@ def require_few(file: str, what: str, count: int, rows: int, first: int) -> None
     """Require that a repair concerns at most 1 % of the rows."""
     at = f", the first in row {first + 1}"
     require(count <= FEW * rows, f"rows of {file} {RULES[what].split(':')[0]}", count, f"at most 1 % of {rows}{at}")
-
-
-def chunks(file: str, columns: tuple[str, ...]) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield a CSV file (compressed perhaps) or a Parquet file in chunks, each with the number of its first row.
-
-    Args:
-        file: its path, or the name of one that ships with the package. Lines with # before the head are skipped.
-        columns: what is needed; an empty name is not looked for.
-
-    Raises:
-        InputError: if the file or a column is missing, or it is no table with rows.
-        MissingExtra: if pandas is missing, or pyarrow for a Parquet file.
-    """
-    pd, row = load_pandas(), 0
-    path = find_file(file)
-    read = _parquet_chunks if is_parquet(path) else _csv_chunks
-    try:
-        for chunk in read(path):
-            for column in filter(None, columns):
-                require(column in chunk, f"column of {file}", column, f"one of {list(chunk)}")
-            yield row, chunk
-            row += len(chunk)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"file is {file!r}, but it must be a table: {error}") from error
-    require(row > 0, f"rows of {file}", row, "1 or more")
-
-
-def _csv_chunks(path: Path) -> Iterator[pd.DataFrame]:
-    options: dict[str, Any] = {"skiprows": _comments(path), "skipinitialspace": True, "low_memory": False}
-    with load_pandas().read_csv(path, chunksize=CHUNK_ROWS, **options) as reader:
-        yield from reader
-
-
-def _comments(path: Path) -> int:
-    """Count the lines before the head; those of a compressed file are not looked at."""
-    if path.suffix in (".gz", ".bz2", ".zip", ".xz", ".zst"):
-        return 0
-    with path.open(errors="replace") as lines:
-        return next((at for at, line in enumerate(lines) if not line.startswith("#")), 0)
-
-
-def _parquet_chunks(path: Path) -> Iterator[pd.DataFrame]:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtra("Reading a Parquet file needs pyarrow: pip install pyarrow.") from error
-    with parquet.ParquetFile(path) as table:
-        for batch in table.iter_batches(CHUNK_ROWS):
-            yield batch.to_pandas()
 
 
 def says_time(column: str) -> bool:
@@ -187,13 +132,21 @@ def find_values(file: str, table: pd.DataFrame, time_column: str) -> str:
 
 
 def numbers(file: str, first_row: int, column: pd.Series[Any]) -> FloatArray:
-    """Return a column of numbers, nan where it is empty; refuse text and infinities."""
+    """Return a column of numbers, nan where it is empty; refuse dates, durations, flags and other text."""
     values = load_pandas().to_numeric(column, errors="coerce").to_numpy(float)
-    bad = (np.isnan(values) & column.notna().to_numpy()) | np.isinf(values)
+    if column.dtype.kind not in "iuf":
+        values = np.where([_may_be_number(value) for value in column], values, np.nan)
+    bad = (np.isnan(values) & column.notna().to_numpy()) | (np.abs(values) > LARGEST)
     if bad.any():
         at = int(bad.argmax())
-        raise refuse(file, first_row + at, str(column.name), column.iloc[at], "a finite number")
+        allowed = f"a finite number, at most {LARGEST:g} and at least {-LARGEST:g}"
+        raise refuse(file, first_row + at, str(column.name), column.iloc[at], allowed)
     return values
+
+
+def _may_be_number(value: Any) -> bool:
+    """Say whether what pandas would turn into a number is meant as one: no date, duration or flag."""
+    return isinstance(value, (str, Decimal, Real)) and not isinstance(value, bool)
 
 
 def zone_of(zone: str) -> tzinfo:
@@ -206,13 +159,14 @@ def zone_of(zone: str) -> tzinfo:
         >>> zone_of("-07:00").utcoffset(None)
         datetime.timedelta(days=-1, seconds=61200)
     """
-    if fixed := re.fullmatch(r"([+-])(\d\d):(\d\d)", zone):
+    allowed = "the name of a time zone, as America/Denver, or a UTC offset, as -07:00"
+    require(isinstance(zone, str), "zone", zone, allowed)
+    if fixed := re.fullmatch(r"([+-])([01]\d|2[0-3]):([0-5]\d)", zone):
         sign, hours, minutes = fixed.groups()
         return timezone(int(f"{sign}1") * timedelta(hours=int(hours), minutes=int(minutes)))
     try:
         return ZoneInfo(zone)
     except (ValueError, LookupError, OSError) as error:
-        allowed = "the name of a time zone, as America/Denver, or a UTC offset, as -07:00"
         raise InputError(f"zone is {zone!r}, but it must be {allowed}.") from error
 
 
@@ -301,7 +255,7 @@ class Clock:
             self._take_kind(first_row, column, "times with a UTC offset" if column.dt.tz else "times without one")
             return self._localised(first_row, column) if column.dt.tz is None else _ns(column)
         values = pd.to_numeric(column, errors="coerce")
-        if not pd.isna(values[column.first_valid_index()]):
+        if not pd.isna(values[column.notna()].iloc[0]):
             self._take_kind(first_row, column, "numbers")
             return self._from_numbers(first_row, column)
         return self._from_text(first_row, column.astype(str).where(column.notna(), None))
@@ -321,7 +275,7 @@ class Clock:
             allowed = f"a time in {self.unit} before the year 2262: mind the unit"
             raise refuse(self.file, first_row + at, str(column.name), column.iloc[at], allowed)
         if column.dtype.kind in "iu":
-            return column.to_numpy(np.int64) * unit_ns
+            return column.fillna(0).to_numpy(np.int64) * unit_ns
         return np.rint(np.nan_to_num(values) * unit_ns).astype(np.int64)
 
     def _from_text(self, first_row: int, column: pd.Series[Any]) -> Nanoseconds:
@@ -333,12 +287,16 @@ class Clock:
         if offsets and len(offsets) < len(given):
             at = next(at for at, time in enumerate(given) if not _OFFSET.search(time))
             row = first_row + int(np.flatnonzero(column.notna())[at])
-            raise refuse(self.file, row, str(column.name), given.iloc[at], "a time with a UTC offset, as others are")
+            raise refuse(
+                self.file, row, str(column.name), given.iloc[at], f"a time with a UTC offset, {OFFSETS}, as others are"
+            )
         try:
             times = load_pandas().to_datetime(column, format="ISO8601", utc=bool(offsets))
             whole = _ns(times)
         except (ValueError, OverflowError) as error:
             raise self._first_bad(first_row, column) from error
+        if not offsets and times.dt.tz is not None:
+            raise refuse(self.file, first_row, str(column.name), given.iloc[0], f"a time whose UTC offset is {OFFSETS}")
         self._offsets += sorted(set(offsets) - set(self._offsets), key=offsets.index)
         self.found["offset"] += sum(offset != self._offsets[0] for offset in offsets)
         return whole if offsets else self._localised(first_row, times)

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from energy_route_env.checks import InputError, require, require_real
-from energy_route_env.units import FloatArray
 from energy_route_env.world.arrivals import RateArrivals, RecordedArrivals
+from energy_route_env.world.files import chunks, load_pandas
 from energy_route_env.world.harvest import RecordedHarvest, equal_shares
-from energy_route_env.world.recorded import Part, Record, spread
-from energy_route_env.world.tables import (
-    DAY_NS,
-    FEW,
-    UNITS_NS,
-    Clock,
-    Nanoseconds,
-    Repairs,
-    chunks,
-    find_values,
-    load_pandas,
-    numbers,
-    refuse,
-    require_few,
-)
+from energy_route_env.world.recorded import Part, Record
+from energy_route_env.world.series import MOST_SLOTS, Table
+from energy_route_env.world.tables import DAY_NS, FEW, UNITS_NS, Clock, Nanoseconds, Repairs, require_few
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Start: TypeAlias = Literal["any", "midnight"]
-LONGEST_GAP_NS = 2 * UNITS_NS["h"]
-MOST_SLOTS = 10**8
+YEAR_S = 366 * 86_400
 PAGE = 1 << 16
 """Slots that are counted in one array."""
 
@@ -75,7 +61,8 @@ def read_log(
     clock, counts, twice = Clock(file, time_column, unit, zone, is_log=True), _Counts(file, slot_ns), _Duplicates()
     for first_row, chunk in chunks(file, (time_column,)):
         given, times = clock.read(first_row, chunk)
-        counts.add(times[~twice.find(chunk[given], times, first_row)], first_row)
+        again = twice.find(chunk[given], times, first_row + np.flatnonzero(given))
+        counts.add(times[~again], first_row)
     clock.check()
     clock.found["duplicate"] = twice.count
     require_few(file, "duplicate", twice.count, clock.rows, twice.first_row)
@@ -96,8 +83,8 @@ class _Duplicates:
         self._last: pd.DataFrame | None = None
         self._last_time = -(2**63)
 
-    def find(self, rows: pd.DataFrame, times: Nanoseconds, first_row: int) -> NDArray[np.bool_]:
-        """Return which of these rows repeat the one before."""
+    def find(self, rows: pd.DataFrame, times: Nanoseconds, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of these rows, of these numbers in the file, repeat the one before."""
         before = np.append(self._last_time, times)[:-1]
         alike = np.flatnonzero((times == before) & (times % UNITS_NS["s"] != 0) & (rows.shape[1] > 1))
         same = np.zeros(len(times), bool)
@@ -106,7 +93,8 @@ class _Duplicates:
             ahead = pd.concat([rows.iloc[:1] if self._last is None else self._last, rows]).iloc[alike].to_numpy(object)
             these = rows.iloc[alike].to_numpy(object)
             same[alike] = ((these == ahead) | (pd.isna(these) & pd.isna(ahead))).all(axis=1)
-            self.first_row = self.first_row or first_row + int(alike[0])
+            if not self.count and same.any():
+                self.first_row = int(numbers[same][0])
             self.count += int(same.sum())
         if len(times) > 0:
             self._last, self._last_time = rows.iloc[-1:], int(times[-1])
@@ -190,10 +178,12 @@ def read_rates(
     """
     slot_ns = _slot_ns(slot_seconds)
     columns = (rate_column, cv) if isinstance(cv, str) else (rate_column,)
-    table = _Table.read(Clock(file, time_column, unit, zone, is_log=False), columns, blank=1.0)
-    for begin, end in table.bounds[:, table.is_long].T.tolist():
+    table = Table.read(Clock(file, time_column, unit, zone, is_log=False), columns, slot_ns, blank=1.0)
+    for begin, end, before, after in np.vstack([table.bounds, table.rows + 1])[:, table.is_long].T.tolist():
         gap = f"{(end - begin) / 3.6e12:g} h from {np.datetime64(begin, 'ns')}"
-        raise InputError(f"a gap in {file}, by time, is {gap}, but it must be at most two hours.")
+        raise InputError(
+            f"the gap between rows {before} and {after} of {file} is {gap}, but it must be at most two hours."
+        )
     edges = _edges(table, slot_ns, slot_ns)
     require(len(edges) > 2, f"whole slots in {file}", len(edges) - 1, "2 or more")
     rates = table.amounts(0, edges)
@@ -237,7 +227,7 @@ def read_power(
     day = _day_slots(slot_ns)
     require(stamped in ("start", "end"), "stamped", stamped, "'start' or 'end'")
     clock = Clock(file, time_column, unit, zone, is_log=False)
-    table = _Table.read(clock, columns or ("",), stamped, FEW)
+    table = Table.read(clock, columns or ("",), slot_ns, stamped, FEW)
     edges = _edges(table, slot_ns, DAY_NS)
     require(len(edges) > day, f"whole days in {file}", 0, "1 or more")
     kept = table.whole_days(edges, day)
@@ -248,123 +238,7 @@ def read_power(
     return RecordedHarvest(joules, day, part), Repairs.of(clock, len(joules), slot_ns, table.names)
 
 
-class _Table(NamedTuple):
-    """A table of values over time, repaired: rows rise in time, and gaps are filled."""
-
-    clock: Clock
-    names: list[str]
-    """Of the columns of values."""
-    times: Nanoseconds
-    """When each row begins, and when the last one ends, shape (n + 1,)."""
-    values: FloatArray
-    """Shape (columns, n)."""
-    bounds: Nanoseconds
-    """Beginning and end of each gap, shape (2, gaps)."""
-    is_long: NDArray[np.bool_]
-    """Which gaps are longer than two hours, shape (gaps,)."""
-
-    @classmethod
-    def read(
-        cls,
-        clock: Clock,
-        columns: tuple[str, ...],
-        stamped: str = "start",
-        negative: float = 0.0,
-        blank: float = math.nan,
-    ) -> _Table:
-        """Read columns (an empty name: that of `find_values`) whose values may be below 0 by a share of the largest.
-
-        An empty value is `blank` in the columns after the first, and a gap in the first, as nan is in all.
-        """
-        file, parts = clock.file, []
-        for first_row, chunk in chunks(file, (clock.column, *columns)):
-            given, times = clock.read(first_row, chunk)
-            names = [name or find_values(file, chunk, clock.column) for name in columns]
-            values = np.stack([numbers(file, first_row, chunk[name])[given] for name in names])
-            parts.append((times, values, first_row + np.flatnonzero(given)))
-        clock.check()
-        times, values, row = (np.concatenate(some, axis=-1) for some in zip(*parts, strict=True))
-        values[1:] = np.where(np.isnan(values[1:]), blank, values[1:])
-        values = _without_negatives(file, names, values, row, negative, clock.found)
-        times, values = _in_order(file, times, values, row, clock.found)
-        return cls._filled(clock, names, times, values, stamped == "end")
-
-    @classmethod
-    def _filled(cls, clock: Clock, names: list[str], times: Nanoseconds, values: FloatArray, ends: bool) -> _Table:
-        """Fill the gaps: a row that would hold for more than one and a half usual steps ends after one."""
-        lengths = np.diff(times)
-        step = int(np.median(lengths))
-        gaps = np.flatnonzero(lengths > 1.5 * step)
-        shift = step if ends else 0
-        bounds = np.stack([times[gaps] + step, times[gaps + 1]]) - shift
-        missing = np.maximum(np.rint(lengths[gaps] / step).astype(np.int64) - 1, 1)
-        is_long = bounds[1] - bounds[0] > LONGEST_GAP_NS
-        clock.found["filled"] += int(missing[~is_long].sum())
-        new = np.repeat(times[gaps], missing) + step * _counting(missing)
-        order = np.append(times, new).argsort(kind="stable")
-        filled = np.stack([np.append(some, np.interp(new, times, some)) for some in values])[:, order]
-        begins = np.append(times, new)[order] - shift
-        return cls(clock, names, np.append(begins, begins[-1] + step), filled, bounds, is_long)
-
-    def amounts(self, column: int, edges: Nanoseconds) -> FloatArray:
-        """Return a column's values times seconds, between edges."""
-        seconds = (self.times - self.times[0]) / 1e9
-        cumulated = np.append(0.0, (self.values[column] * np.diff(seconds)).cumsum())
-        return spread(seconds, cumulated, (edges - self.times[0]) / 1e9)
-
-    def mean_square(self, column: int) -> float:
-        """Return the mean square of a column, weighted by the first one."""
-        return float(np.average(self.values[column] ** 2, weights=self.values[0]))
-
-    def whole_days(self, edges: Nanoseconds, day_slots: int) -> NDArray[np.bool_]:
-        """Say which days no long gap touches, and count the others."""
-        begins, ends = edges[:-1:day_slots], edges[day_slots::day_slots]
-        gap_begins, gap_ends = self.bounds[:, self.is_long]
-        kept = gap_ends.searchsorted(begins, side="right") == gap_begins.searchsorted(ends, side="left")
-        self.clock.found["days left out"] += int((~kept).sum())
-        return kept
-
-
-def _without_negatives(
-    file: str, names: list[str], values: FloatArray, row: NDArray[np.int64], share: float, found: Counter[str]
-) -> FloatArray:
-    """Take small negatives as 0; refuse those below minus this share of the largest value."""
-    least = 0.0 - share * np.nanmax(values, axis=1, initial=0.0, keepdims=True)
-    bad = np.argwhere(values < least)
-    if len(bad):
-        k, at = bad[0]
-        raise refuse(file, int(row[at]), names[k], float(values[k, at]), f"at least {least[k, 0]:g}")
-    found["negative"] += int((values < 0).any(axis=0).sum())
-    return np.where(values < 0, 0.0, values)
-
-
-def _in_order(
-    file: str, times: Nanoseconds, values: FloatArray, row: NDArray[np.int64], found: Counter[str]
-) -> tuple[Nanoseconds, FloatArray]:
-    """Sort by time, leave out rows without a value, and join those of the same time."""
-    present = ~np.isnan(values).any(axis=0)
-    found["no value"] += int((~present).sum())
-    times, values, row = times[present], values[:, present], row[present]
-    require(len(times) > 1, f"rows with a time and a value in {file}", len(times), "2 or more")
-    order = times.argsort(kind="stable")
-    times, values, row = times[order], values[:, order], row[order]
-    again: NDArray[np.bool_] = np.append(False, np.diff(times) == 0)
-    differs: NDArray[np.bool_] = again & np.append(False, (np.diff(values) != 0).any(axis=0))
-    for name, rows in (("same time", differs), ("duplicate", again & ~differs)):
-        found[name] += int(rows.sum())
-        require_few(file, name, found[name], present.size, int(row[rows][0]) if rows.any() else 0)
-    first: NDArray[np.int64] = np.flatnonzero(~again)
-    if again.any():
-        values = np.add.reduceat(values, first, axis=1) / np.diff(np.append(first, len(times)))
-    return times[first], values
-
-
-def _counting(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return 1 to the first count, 1 to the second, and so on, in a row."""
-    return np.arange(1, counts.sum() + 1) - np.repeat(counts.cumsum() - counts, counts)
-
-
-def _edges(table: _Table, slot_ns: int, unit_ns: int) -> Nanoseconds:
+def _edges(table: Table, slot_ns: int, unit_ns: int) -> Nanoseconds:
     """Return the edges of the slots within a table, from a multiple of a unit (a day: a midnight) to one."""
     offset = table.clock.offset_ns if unit_ns == DAY_NS else 0
     first, last = -(-(table.times[0] + offset) // unit_ns), (table.times[-1] + offset) // unit_ns
@@ -374,7 +248,7 @@ def _edges(table: _Table, slot_ns: int, unit_ns: int) -> Nanoseconds:
 
 def _slot_ns(slot_seconds: float) -> int:
     require_real("slot_seconds", slot_seconds, 0.0, above=True)
-    require(slot_seconds >= 1e-6, "slot_seconds", slot_seconds, "a microsecond or more")
+    require(1e-6 <= slot_seconds <= YEAR_S, "slot_seconds", slot_seconds, f"from a microsecond to a year, {YEAR_S} s")
     return round(slot_seconds * 1e9)
 
 
