@@ -17,7 +17,7 @@ UNITS = ((1e12, "TJ"), (1e9, "GJ"), (1e6, "MJ"), (1e3, "kJ"), (1.0, "J"))
 
 def energy_unit(values: Any) -> tuple[float, str]:
     """Return the largest unit that the largest of the values reaches: its joules and its name."""
-    largest = float(np.nanmax(np.abs(np.asarray(values, float)), initial=0.0))
+    largest = float(np.max(np.nan_to_num(np.abs(np.asarray(values, float))), initial=0.0))
     return next((unit for unit in UNITS if largest >= unit[0]), UNITS[-1])
 
 

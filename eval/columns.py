@@ -27,6 +27,7 @@ class Column:
     table: Literal["energy", "cost", "failures", "report alone"] = "energy"
     """Which of the terminal's tables shows it; the report's one table has all columns."""
     digits: int = 2
+    """At most 1 where a number of the column reaches 1000."""
     sign: Literal["", "+"] = ""
     interval: bool = False
     """Whether to show the half width of the interval too."""
@@ -37,10 +38,11 @@ class Column:
         """Return the text of each row; "" where there is no number."""
         size, _ = self.unit(rows)
         values = rows[self.source].mask(self.difference & (rows["same_as"] == REFERENCE))
-        cells = [number(value, size, self.digits, self.sign) for value in values]
+        digits = min(self.digits, 1) if (values.abs() >= 1000 * size).any() else self.digits
+        cells = [number(value, size, digits, self.sign) for value in values]
         if not self.interval:
             return cells
-        halves = [number(half, size, self.digits) for half in rows[f"{self.source}_half_width"]]
+        halves = [number(half, size, digits) for half in rows[f"{self.source}_half_width"]]
         return [cell and f"{cell} ± {half}" for cell, half in zip(cells, halves, strict=True)]
 
 

@@ -304,12 +304,16 @@ def test_the_tables_show_the_summarys_numbers(whole: tuple) -> None:
     lines = printed.splitlines()
     for row in summary[summary["dispatcher"] == summary["same_as"]].itertuples():
         scale = scales[row.scenario]
-        shown = f"{row.cost / scale:,.2f} ± {row.cost_half_width / scale:,.2f}"
+        table = summary[(summary["scenario"] == row.scenario) & (summary["ratio"] == row.ratio)]
+        digits = 1 if table["cost"].max() >= 1000 * scale else 2
+        shown = f"{row.cost / scale:,.{digits}f} ± {row.cost_half_width / scale:,.{digits}f}"
         matching = [line for line in lines if line.split()[:1] == [row.dispatcher] and shown in line]
         assert matching, (row.dispatcher, shown)
         if row.dispatcher != "myopic":
-            difference = f"{row.difference / scale:+,.2f} ± {row.difference_half_width / scale:,.2f}"
-            assert any(difference.replace("-0.00", "+0.00") in line for line in matching)
+            digits = 1 if table["difference"].abs().max() >= 1000 * scale else 2
+            half = f"{row.difference_half_width / scale:,.{digits}f}"
+            difference = f"{round(row.difference / scale, digits) + 0.0:+,.{digits}f} ± {half}"
+            assert any(difference in line for line in matching)
 
 
 def test_the_sentences_name_the_best_and_the_farthest_prediction(whole: tuple) -> None:
