@@ -96,14 +96,6 @@ def least_energy_j(scenario: Scenario, trace: Trace) -> FloatArray:
     """Return the joules that it takes at least to be done with each task, shape (n_tasks,)."""
     energy_j = scenario.energy_j(trace.difficulty) if trace.energy_j is None else trace.energy_j
     if not scenario.retries or trace.solved is None:
-        return energy_j.min(axis=1)
-    return solving_j(energy_j, trace.solved)
-
-
-def solving_j(energy_j: FloatArray, solved: NDArray[np.bool_]) -> FloatArray:
-    """Return the joules of the cheapest model that solves each task, or of all models where none does.
-
-    Both arguments have shape (n_tasks, n_models, ...); the result is without the second axis.
-    """
-    cheapest_j = np.where(solved, energy_j, np.inf).min(axis=1)
-    return np.where(solved.any(axis=1), cheapest_j, energy_j.sum(axis=1))
+        return energy_j.min(axis=-1)
+    solving_j = np.where(trace.solved, energy_j, np.inf).min(axis=-1)
+    return np.where(trace.solved.any(axis=-1), solving_j, energy_j.sum(axis=-1))
